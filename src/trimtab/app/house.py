@@ -1,0 +1,136 @@
+"""Builds the house: settings in, a wired gateway out. The only place where rooms meet."""
+
+import asyncio
+import os
+import random
+import socket
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+
+from trimtab.app.policies import policies_of, verifier_functions
+from trimtab.app.store import database_for, journal_root
+from trimtab.app.watchers import build_metrics, build_watchers
+from trimtab.budgets import BudgetBook
+from trimtab.config import Loaded, Settings, prices_of, secrets_of
+from trimtab.core import Clock, IdSource, SystemClock, nanodollars_of
+from trimtab.core.errors import StoreUnavailable
+from trimtab.dispatch import Desk, Dispatch, Journey, Recording, Rooms, Router, ToolPrices
+from trimtab.gateway import Gateway, HouseDoor, RunDoor, build_gateway
+from trimtab.ledger import Keeper, Ledger, Teller
+from trimtab.pool import Http, Pool
+from trimtab.recall import ExactRecall
+from trimtab.routing import Verifiers
+from trimtab.store import Database, Journal, Writer, bury, migrate, processes, recover_journals
+from trimtab.tenants import Keyring
+
+
+class House:
+    """A whole process. Made by `open_house`; `gateway` is its ASGI application."""
+
+    def __init__(self, loaded: Loaded, database: Database, clock: Clock) -> None:
+        settings = self.settings = loaded.settings
+        self.database, self._clock = database, clock
+        ids = IdSource()
+        self.process = ids.new(clock.now())
+        self.root = journal_root(settings)
+        self.journal = Journal(self.root / self.process)
+        self.writer = Writer(database, self.journal, self.process, clock, settings.ledger.apply_seconds)
+        self.teller = Teller(database, self.process, clock, settings.ledger.wait_seconds)
+        self.writer.on_fenced = self.teller.forget
+        self.keeper = Keeper(database, self.writer, self.teller, clock, settings.ledger, self.root)
+        book = BudgetBook(settings.budget, settings.rate, settings.tenant)
+        self.ledger = Ledger(book, self.writer, self.teller, clock, settings.ledger)
+        self.keyring = Keyring(database, clock)
+        self.http = Http()
+        self.pool = Pool(
+            settings, secrets_of(settings, os.environ, loaded.source), prices_of(settings), clock
+        )
+        self.metrics = build_metrics(self.pool, self.ledger, self.writer)
+        self.watchers = build_watchers(settings, self.metrics)
+        self.dispatch = self._dispatch(settings, ids)
+        runs = RunDoor(self.keyring, self.ledger, self.writer, database, clock)
+        house = HouseDoor(self.keyring, self.pool, self.metrics.render, self._not_ready)
+        self.gateway: Gateway = build_gateway(self.dispatch, runs, house, settings.server.max_body_bytes)
+        self.draining = False
+
+    def _dispatch(self, settings: Settings, ids: IdSource) -> Dispatch:
+        clock = self._clock
+        desk = Desk(self.ledger, self.http, clock, ids)
+        verifiers = Verifiers(verifier_functions(settings))
+        journey = Journey(desk, self.pool, verifiers, settings.hedging.share, random.random)
+        tools = {tool.name: nanodollars_of(tool.price_usd) for tool in settings.tool}
+        rooms = Rooms(
+            keyring=self.keyring,
+            pool=self.pool,
+            router=Router(settings, self.pool, policies_of(settings)),
+            journey=journey,
+            ledger=self.ledger,
+            recall=ExactRecall(self.database, self.writer, clock),
+            tools=ToolPrices(tools, self.ledger) if tools else None,
+            recording=Recording(settings, self.writer, self.ledger, clock, self.watchers.all),
+        )
+        return Dispatch(settings, rooms, clock, ids)
+
+    def _not_ready(self) -> str:
+        """Why calls cannot be served; '' when they can."""
+        if self.draining:
+            return "the process is shutting down"
+        return ""
+
+    async def start(self) -> None:
+        """Bring the store up to date and take our place in it. Raises StoreUnavailable."""
+        now, host, pid = self._clock.now(), socket.gethostname(), os.getpid()
+        await asyncio.to_thread(migrate, self.database)
+        await asyncio.to_thread(recover_journals, self.database, self.root, now)
+        await self.database.run(lambda c: processes.enter(c, self.process, host, pid, now))
+        await self.keyring.load()
+        await self.http.start()
+
+    def tasks(self) -> list[Coroutine[object, object, None]]:
+        """The house's background work, each to run as long as the house stands."""
+        return [self.writer.run(), self.keeper.run(), self.keyring.run(), self._share_out()]
+
+    async def _share_out(self) -> None:
+        """Divide endpoints' concurrency among the processes that live."""
+        sharers = 1
+        while True:
+            await asyncio.sleep(0.5)
+            if self.teller.sharers != sharers:
+                sharers = self.teller.sharers
+                for endpoint in self.pool.endpoints.values():
+                    endpoint.share_out(sharers)
+
+    async def stop(self) -> None:
+        """Bring everything in, give back what is leased, leave nothing open."""
+        await self.http.close()
+        self.watchers.close()
+        clean = await self._bring_in()
+        self.journal.close(remove=clean)
+        await asyncio.to_thread(self.database.close)
+
+    async def _bring_in(self) -> bool:
+        """True when the journal holds nothing the database lacks."""
+        if self.ledger.open_holds:
+            return False
+        try:
+            await self.writer.flush()
+            await self.database.run(lambda c: bury(c, self.process, self._clock.now()))
+        except StoreUnavailable:
+            return False
+        return True
+
+
+@asynccontextmanager
+async def open_house(loaded: Loaded, clock: Clock | None = None) -> AsyncIterator[House]:
+    """A running house. Raises ConfigError, StoreUnavailable."""
+    house = House(loaded, database_for(loaded), clock or SystemClock())
+    await house.start()
+    tasks = [asyncio.ensure_future(work) for work in house.tasks()]
+    try:
+        yield house
+    finally:
+        house.writer.stop()
+        for task in tasks[1:]:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await house.stop()

@@ -1,0 +1,78 @@
+"""Runs a gateway process: house, HTTP server, signals, draining."""
+
+import asyncio
+import contextlib
+import logging
+import signal
+from collections.abc import Callable
+
+import uvicorn
+import uvloop
+
+from trimtab.app.house import House, open_house
+from trimtab.config import Loaded
+from trimtab.core.errors import ConfigError
+
+_log = logging.getLogger(__name__)
+
+
+class Server(uvicorn.Server):
+    """uvicorn without its own signal handling: the house decides when it closes."""
+
+    @contextlib.contextmanager
+    def capture_signals(self):  # type: ignore[no-untyped-def]  # noqa: ANN201
+        """Leave signals alone."""
+        yield
+
+
+def server_for(house: House, host: str, port: int) -> Server:
+    """An HTTP server for a house's gateway."""
+    config = uvicorn.Config(
+        house.gateway,
+        host=host,
+        port=port,
+        loop="none",
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        timeout_keep_alive=75,
+        backlog=4096,
+        timeout_graceful_shutdown=int(house.settings.server.drain_seconds),
+    )
+    return Server(config)
+
+
+def serve(loaded: Loaded, announce: Callable[[str], None]) -> None:
+    """Serve until SIGTERM or SIGINT; a second one ends at once. Raises ConfigError, StoreUnavailable."""
+    uvloop.run(_serve(loaded, announce))
+
+
+async def _serve(loaded: Loaded, announce: Callable[[str], None]) -> None:
+    async with open_house(loaded) as house:
+        settings = loaded.settings.server
+        server = server_for(house, settings.host, settings.port)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, _stop, house, server)
+        running = asyncio.ensure_future(server.serve())
+        while not server.started and not running.done():
+            await asyncio.sleep(0.005)
+        if running.done():
+            raise ConfigError(
+                f"cannot listen on {settings.host}:{settings.port} (is another process there?)",
+                key="server.port",
+            )
+        port = server.servers[0].sockets[0].getsockname()[1]
+        announce(f"http://{settings.host}:{port}")
+        await running
+
+
+def _stop(house: House, server: Server) -> None:
+    house.draining = True
+    if server.should_exit:
+        server.force_exit = True
+    server.should_exit = True

@@ -1,0 +1,117 @@
+"""Which limits a call falls under: budgets in money, rates in requests and tokens a minute.
+
+Pure: settings and a call's attribution in, meters out. The ledger keeps the counting.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from trimtab.budgets.windows import Window, WindowName, window_at
+from trimtab.config import BudgetSettings, RateSettings, TenantSettings
+from trimtab.core import Attribution, Meter, Unit, nanodollars_of
+
+_NONE = "(none)"
+
+
+def _value(scope: str, who: Attribution) -> str:
+    """The scope's value for a call; users, workflows and runs are their tenant's own."""
+    if scope == "tenant":
+        return who.tenant
+    if scope == "key":
+        return who.key or _NONE
+    return f"{who.tenant}/{getattr(who, scope) or _NONE}"
+
+
+class _Limit:
+    """One configured limit, with its window's label kept until it is over."""
+
+    def __init__(self, scope: str, match: Mapping[str, str], window: WindowName, name: str) -> None:
+        self.scope, self.match, self.window, self.name = scope, match, window, name
+        self.unit: Unit = "nanodollars"
+        self.amount = 0
+        self.spared: frozenset[str] = frozenset()
+        self._now = Window("", 0.0)
+
+    def covers(self, who: Attribution) -> bool:
+        if who.tenant in self.spared:
+            return False
+        return not self.match or all(getattr(who, field) == value for field, value in self.match.items())
+
+    def meter(self, who: Attribution, at: float) -> Meter:
+        current = self._now
+        if current.resets_at is not None and at >= current.resets_at:
+            current = self._now = window_at(self.window, at)
+        value = _value(self.scope, who)
+        if self.window == "run" and self.scope != "run":
+            value = f"{value}/{who.run}"
+        id = f"{self.name}|{self.scope}:{value}|{current.label}"
+        return Meter(id, self.name, self.unit, self.amount, current.resets_at)
+
+
+class BudgetBook:
+    """All limits of the settings; asked once a call."""
+
+    def __init__(
+        self,
+        budgets: Sequence[BudgetSettings] = (),
+        rates: Sequence[RateSettings] = (),
+        tenants: Sequence[TenantSettings] = (),
+    ) -> None:
+        self._budgets = [_budget(settings) for settings in budgets]
+        self._rates = [limit for settings in rates for limit in _rates(settings)]
+        named = [t.name for t in tenants if t.name != "*"]
+        for tenant in tenants:
+            self._rates += _tenant_rates(tenant, named)
+        _tell_apart([*self._budgets, *self._rates])
+
+    def budgets(self, who: Attribution, at: float) -> tuple[Meter, ...]:
+        """Money meters of a call at `at` (epoch seconds), in the order of the settings."""
+        return tuple([limit.meter(who, at) for limit in self._budgets if limit.covers(who)])
+
+    def rates(self, who: Attribution, at: float) -> tuple[Meter, ...]:
+        """Request and token meters of a call."""
+        return tuple([limit.meter(who, at) for limit in self._rates if limit.covers(who)])
+
+
+def _tell_apart(limits: Sequence[_Limit]) -> None:
+    """Limits of one name get numbers, so that each counts for itself."""
+    seen: dict[str, int] = {}
+    for limit in limits:
+        seen[limit.name] = seen.get(limit.name, 0) + 1
+        if seen[limit.name] > 1:
+            limit.name = f"{limit.name}#{seen[limit.name]}"
+
+
+def _budget(settings: BudgetSettings) -> _Limit:
+    name = settings.name or f"{settings.scope}/{settings.window}"
+    limit = _Limit(settings.scope, {str(field): value for field, value in settings.match.items()}, settings.window, name)
+    limit.amount = nanodollars_of(settings.limit_usd)
+    return limit
+
+
+def _rates(settings: RateSettings) -> list[_Limit]:
+    wanted: tuple[tuple[Unit, int], ...] = (
+        ("requests", settings.requests_per_minute),
+        ("tokens", settings.tokens_per_minute),
+    )
+    limits = []
+    for unit, amount in wanted:
+        if amount:
+            limit = _Limit(settings.scope, {str(field): value for field, value in settings.match.items()}, "minute", f"{settings.scope}/{unit}")
+            limit.unit, limit.amount = unit, amount
+            limits.append(limit)
+    return limits
+
+
+def _tenant_rates(tenant: TenantSettings, named: Sequence[str]) -> list[_Limit]:
+    """`[[tenant]] name = "*"` limits every tenant that has no table of its own."""
+    limits = _rates(
+        RateSettings(
+            scope="tenant",
+            requests_per_minute=tenant.requests_per_minute,
+            tokens_per_minute=tenant.tokens_per_minute,
+            match={} if tenant.name == "*" else {"tenant": tenant.name},
+        )
+    )
+    for limit in limits if tenant.name == "*" else ():
+        limit.spared = frozenset(named)
+    return limits

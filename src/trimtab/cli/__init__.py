@@ -1,0 +1,33 @@
+"""The `trimtab` command: one module a verb, heavy imports inside the commands."""
+
+import sys
+
+import typer
+
+from trimtab.cli import keys, serving
+from trimtab.core.errors import TrimtabError
+
+app = typer.Typer(
+    name="trimtab",
+    help="The layer between agents and models: knows runs and steps, attributes every nanodollar.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command("serve")(serving.serve)
+app.command("init")(serving.init)
+app.add_typer(keys.app, name="keys")
+
+
+def main() -> None:
+    """Run a command; errors of ours are said in one line, exit code 1."""
+    try:
+        app()
+    except TrimtabError as error:
+        typer.echo(f"trimtab: {error}", err=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+__all__ = ["app", "main"]

@@ -1,0 +1,103 @@
+"""`trimtab keys create|list|revoke`."""
+
+from typing import Annotated
+
+import typer
+
+from trimtab.cli.options import Config, Json
+
+app = typer.Typer(help="API keys: who may come in, as whom.", no_args_is_help=True)
+
+
+@app.command()
+def create(
+    tenant: Annotated[str, typer.Option(help="Whose key.")],
+    user: Annotated[str, typer.Option(help="Fixes the user; empty lets the client name one.")] = "",
+    role: Annotated[str, typer.Option(help="viewer, operator or admin.")] = "operator",
+    models: Annotated[str, typer.Option(help="Models it may name, by commas; empty: all.")] = "",
+    expires: Annotated[str, typer.Option(help="When it ends: 30d, 12h, or 2027-01-31.")] = "",
+    note: Annotated[str, typer.Option(help="For people.")] = "",
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Make a key and print it, once."""
+    import msgspec
+
+    from trimtab.app import open_database
+    from trimtab.cli.moments import in_future
+    from trimtab.core import SystemClock
+    from trimtab.core.errors import ConfigError
+    from trimtab.tenants import create_key
+
+    if role not in ("viewer", "operator", "admin"):
+        raise ConfigError(f"expected viewer, operator or admin, not {role!r}", key="--role")
+    if not tenant.strip():
+        raise ConfigError("a key needs a tenant", key="--tenant")
+    clock = SystemClock()
+    ends = in_future(expires, clock.now()) if expires else None
+    allowed = tuple(name.strip() for name in models.split(",") if name.strip())
+    with open_database(config) as (_, database):
+        secret, row = create_key(database, clock, tenant, user, role, allowed, ends, note)  # type: ignore[arg-type]
+    if json:
+        shown = {
+            "key": secret,
+            "id": row.id,
+            "tenant": tenant,
+            "user": user,
+            "role": role,
+            "expires_at": ends,
+        }
+        typer.echo(msgspec.json.encode(shown).decode())
+        return
+    typer.echo(secret)
+    typer.echo(f"id {row.id}; it is shown this once and stored hashed", err=True)
+
+
+@app.command("list")
+def list_keys(
+    tenant: Annotated[str | None, typer.Option(help="Only of this tenant.")] = None,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """List keys (never the keys themselves)."""
+    import msgspec
+
+    from trimtab.app import open_database
+    from trimtab.store import keys
+
+    with open_database(config) as (_, database):
+        rows = database.transact(lambda connection: keys.everyone(connection, tenant))
+    if json:
+        listed = [{k: v for k, v in msgspec.to_builtins(row).items() if k != "digest"} for row in rows]
+        typer.echo(msgspec.json.encode(listed).decode())
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    from trimtab.cli.moments import shown_time
+
+    table = Table("id", "key", "tenant", "user", "role", "models", "created", "expires", "state", "note")
+    for row in rows:
+        state = "revoked" if row.revoked_at is not None else "good"
+        table.add_row(
+            row.id, row.hint + "…", row.tenant, row.user, row.role, ", ".join(row.models) or "all",
+            shown_time(row.created_at), shown_time(row.expires_at), state, row.note,
+        )  # fmt: skip
+    Console().print(table)
+
+
+@app.command()
+def revoke(
+    id: Annotated[str, typer.Argument(help="Id of the key (see list).")], config: Config = None
+) -> None:
+    """Revoke a key; running gateways notice within two seconds."""
+    from trimtab.app import open_database
+    from trimtab.core import SystemClock
+    from trimtab.core.errors import ConfigError
+    from trimtab.store import keys
+
+    with open_database(config) as (_, database):
+        done = database.transact(lambda connection: keys.revoke(connection, id, SystemClock.now()))
+    if not done:
+        raise ConfigError(f"there is no good key with id {id!r}; see `trimtab keys list`")
+    typer.echo(f"revoked {id}")

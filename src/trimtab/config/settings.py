@@ -1,0 +1,164 @@
+"""The shape of trimtab.toml: frozen, typed, with every default in one place.
+
+This module holds the whole and the tables of the process; models and endpoints stand in `serving.py`,
+tenants, budgets, rules and policies in `terms.py`. The docstrings of the classes and
+`Meta(description=...)` are what the generated configuration reference shows. Secrets never stand in the file:
+keys ending in `_env` name environment variables. Money is in USD here (people write it) and in nanodollars
+everywhere else.
+"""
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from trimtab.config.serving import (
+    BreakerSettings,
+    EndpointSettings,
+    ModelSettings,
+    PriceSettings,
+    TierSettings,
+    TimeoutSettings,
+)
+from trimtab.config.table import ContentMode, Positive, Seconds, Table
+from trimtab.config.terms import (
+    BudgetSettings,
+    PolicySettings,
+    RateSettings,
+    RuleSettings,
+    TenantSettings,
+    ToolSettings,
+    VerifierSettings,
+    WorkflowSettings,
+)
+
+__all__ = [
+    "BreakerSettings",
+    "BudgetSettings",
+    "ContentMode",
+    "EndpointSettings",
+    "HedgingSettings",
+    "LedgerSettings",
+    "ModelSettings",
+    "PolicySettings",
+    "PriceSettings",
+    "RateSettings",
+    "RuleSettings",
+    "ServerSettings",
+    "Settings",
+    "TelemetrySettings",
+    "TenantSettings",
+    "TierSettings",
+    "TimeoutSettings",
+    "ToolSettings",
+    "TraceSettings",
+    "VerifierSettings",
+    "WorkflowSettings",
+]
+
+
+class ServerSettings(Table, frozen=True):
+    """`[server]`: where the gateway listens and keeps its data."""
+
+    host: Annotated[str, Meta(min_length=1, description="Address to listen on.")] = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65535, description="Port to listen on; 0 picks a free one.")] = 8080
+    data: Annotated[str, Meta(min_length=1, description="Folder of the journal and the SQLite file.")] = (
+        "trimtab-data"
+    )
+    database: Annotated[
+        str, Meta(description="`sqlite` (a file in `data`) or a `postgresql://` URL; `database_env` wins.")
+    ] = "sqlite"
+    database_env: Annotated[str, Meta(description="Environment variable with the database URL.")] = ""
+    max_body_bytes: Annotated[Positive, Meta(description="Largest request body; larger ones get 413.")] = (
+        16 * 1024 * 1024
+    )
+    drain_seconds: Annotated[Seconds, Meta(description="Time open calls get to finish on SIGTERM.")] = 30.0
+
+
+class LedgerSettings(Table, frozen=True):
+    """`[ledger]`: how money is set aside and made durable."""
+
+    durability: Annotated[
+        Literal["process", "disk"],
+        Meta(
+            description="`process`: entries survive kill -9 (written to the operating system before the last "
+            "byte). `disk`: they also survive power loss (fsync by group commit)."
+        ),
+    ] = "process"
+    default_max_output_tokens: Annotated[
+        Positive,
+        Meta(
+            description="Output held for (and, under a budget, asked of the endpoint) when the client "
+            "names no maximum and the model has none.",
+        ),
+    ] = 8192
+    lease_seconds: Annotated[
+        Seconds,
+        Meta(description="A process silent for this long is dead: its open holds are settled as worst case."),
+    ] = 15.0
+    wait_seconds: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=86_400,
+            description="How long a call may wait for open holds to settle before it is refused.",
+        ),
+    ] = 5.0
+    apply_seconds: Annotated[Seconds, Meta(description="How often journal records go to the database.")] = 0.1
+
+
+class TraceSettings(Table, frozen=True):
+    """`[traces]`: what is kept of every call."""
+
+    content: Annotated[
+        ContentMode, Meta(description="Keep prompts and replies, redact them, or drop them.")
+    ] = "store"
+    retention_days: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=36_500,
+            description="Traces older than this are deleted; 0 keeps all. Ledger entries are never deleted.",
+        ),
+    ] = 0
+    idle_minutes: Annotated[
+        float, Meta(gt=0, le=525_600, description="A run without calls for so long is closed.")
+    ] = 30.0
+
+
+class TelemetrySettings(Table, frozen=True):
+    """`[telemetry]`: OpenTelemetry spans over OTLP/HTTP."""
+
+    otlp_endpoint: Annotated[
+        str, Meta(description="Collector URL, e.g. http://127.0.0.1:4318; empty is off.")
+    ] = ""
+    service_name: Annotated[str, Meta(description="Name of this service on spans.")] = "trimtab"
+    content: Annotated[bool, Meta(description="Put prompts and replies on spans.")] = False
+
+
+class HedgingSettings(Table, frozen=True):
+    """`[hedging]`: bounds on hedged attempts."""
+
+    share: Annotated[float, Meta(ge=0, le=0.5, description="Extra calls, as a share of calls.")] = 0.05
+
+
+class Settings(Table, frozen=True):
+    """The whole file."""
+
+    server: ServerSettings = ServerSettings()
+    ledger: LedgerSettings = LedgerSettings()
+    traces: TraceSettings = TraceSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
+    hedging: HedgingSettings = HedgingSettings()
+    default_policy: Annotated[str, Meta(description="Policy where no rule and no model names one.")] = (
+        "pinned"
+    )
+    model: tuple[ModelSettings, ...] = ()
+    endpoint: tuple[EndpointSettings, ...] = ()
+    tenant: tuple[TenantSettings, ...] = ()
+    budget: tuple[BudgetSettings, ...] = ()
+    rate: tuple[RateSettings, ...] = ()
+    rule: tuple[RuleSettings, ...] = ()
+    policy: dict[str, PolicySettings] = msgspec.field(default_factory=dict)
+    tool: tuple[ToolSettings, ...] = ()
+    workflow: dict[str, WorkflowSettings] = msgspec.field(default_factory=dict)

@@ -1,0 +1,126 @@
+"""The tables that say who may spend what, and how calls are routed: tenants, budgets, rates, rules, policies.
+
+`tenants/`, `budgets/` and `routing/` read them; `check.py` makes sure that the names they use exist.
+"""
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from trimtab.config.table import ContentMode, Name, Natural, Share, Table, Usd
+from trimtab.core import VerifierKind
+
+MatchKey = Literal["tenant", "user", "key", "workflow"]
+
+
+class TenantSettings(Table, frozen=True):
+    """`[[tenant]]`: limits of one tenant; `*` sets the default for all others."""
+
+    name: Annotated[Name, Meta(description="The tenant, or `*` for all that are not named.")]
+    weight: Annotated[
+        float, Meta(gt=0, le=1_000_000, description="Share when tenants compete for an endpoint.")
+    ] = 1.0
+    max_queued: Annotated[Natural, Meta(description="Calls of this tenant that may wait at once.")] = 256
+    requests_per_minute: Annotated[Natural, Meta(description="0 is no limit.")] = 0
+    tokens_per_minute: Annotated[Natural, Meta(description="0 is no limit.")] = 0
+    content: Annotated[ContentMode | None, Meta(description="Wins over `traces.content`.")] = None
+
+
+class BudgetSettings(Table, frozen=True):
+    """`[[budget]]`: a limit in USD for each value of a scope in each window.
+
+    `match` narrows it: `match = { tenant = "acme" }`. Without `match` every tenant (user, key, ...) has its
+    own.
+    """
+
+    scope: Annotated[Literal["tenant", "user", "key", "workflow", "run"], Meta(description="Whose money.")]
+    limit_usd: Annotated[
+        float, Meta(ge=0, le=9_000_000_000, description="USD in one window; 0 refuses every priced call.")
+    ]
+    window: Annotated[
+        Literal["run", "day", "month"],
+        Meta(description="`run`: as long as the run lives; days and months in UTC."),
+    ] = "month"
+    name: Annotated[str, Meta(description="Shown when it refuses; default `scope/window`.")] = ""
+    match: Annotated[dict[MatchKey, Name], Meta(description="Only calls with these values.")] = msgspec.field(
+        default_factory=dict
+    )
+
+
+class RateSettings(Table, frozen=True):
+    """`[[rate]]`: requests and tokens a minute for each value of a scope."""
+
+    scope: Annotated[Literal["tenant", "user", "key", "workflow"], Meta(description="Whose calls.")]
+    requests_per_minute: Annotated[Natural, Meta(description="0 is no limit.")] = 0
+    tokens_per_minute: Annotated[Natural, Meta(description="0 is no limit.")] = 0
+    match: Annotated[dict[MatchKey, Name], Meta(description="Only calls with these values.")] = msgspec.field(
+        default_factory=dict
+    )
+
+
+class VerifierSettings(Table, frozen=True):
+    """`verifiers`: checks of a cascade, each such as `{ kind = "logprob", value = "-0.5" }`."""
+
+    kind: Annotated[VerifierKind, Meta(description="What is checked.")]
+    value: Annotated[
+        str,
+        Meta(description="`logprob`: lowest mean log-probability; `python`: `module:function`; else empty."),
+    ] = ""
+
+
+class PolicySettings(Table, frozen=True):
+    """`[policy.NAME]`: a shipped policy with options, or `kind = "module:function"`."""
+
+    kind: Annotated[
+        Name, Meta(description="`pinned`, `cheapest`, `fastest`, `weighted`, `cascade` or `module:function`.")
+    ]
+    models: Annotated[
+        tuple[Name, ...], Meta(description="Order or choice of models; default: all offered.")
+    ] = ()
+    endpoint: Annotated[str, Meta(description="`pinned`: the endpoint to try first.")] = ""
+    until: Annotated[
+        Literal["last_token", "first_token"],
+        Meta(description="`fastest`: what is to come soonest, the whole reply or its beginning."),
+    ] = "last_token"
+    weights: Annotated[
+        dict[str, Annotated[float, Meta(ge=0, le=1_000_000)]],
+        Meta(description="`weighted`: share of runs by model."),
+    ] = msgspec.field(default_factory=dict)
+    verifiers: Annotated[
+        tuple[VerifierSettings, ...], Meta(description="`cascade`: checks on all replies but the last.")
+    ] = ()
+    max_attempts: Annotated[int, Meta(gt=0, le=32, description="Attempts of one call, all told.")] = 4
+    hedge: Annotated[
+        bool, Meta(description="A second attempt after the endpoint's p95 when none has answered.")
+    ] = False
+
+
+class RuleSettings(Table, frozen=True):
+    """`[[rule]]`: the first whose `when` holds picks the policy."""
+
+    when: Annotated[str, Meta(min_length=1, description="A CEL expression over the call.")]
+    policy: Annotated[str, Meta(description="Policy to use; empty keeps the model's own.")] = ""
+    models: Annotated[
+        tuple[Name, ...], Meta(description="Models to choose from instead of the named one.")
+    ] = ()
+    name: Annotated[str, Meta(description="Shown in decisions; no two rules share one.")] = ""
+    recall_seconds: Annotated[
+        Natural, Meta(description="Answer repeated calls from the cache for so long; 0 is never.")
+    ] = 0
+    recall_sampled: Annotated[bool, Meta(description="Cache sampled calls (temperature above 0) too.")] = (
+        False
+    )
+
+
+class ToolSettings(Table, frozen=True):
+    """`[[tool]]`: what one use of a tool costs."""
+
+    name: Annotated[Name, Meta(description="The tool, as entries name it.")]
+    price_usd: Annotated[Usd, Meta(description="USD per use.")]
+
+
+class WorkflowSettings(Table, frozen=True):
+    """`[workflow.NAME]`: what a completed run of it is."""
+
+    completed_at: Annotated[Share, Meta(description="Reward from which a run counts as completed.")] = 1.0

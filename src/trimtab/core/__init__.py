@@ -1,0 +1,47 @@
+"""The vocabulary of the house: frozen values, money, time and errors. Imports no other room."""
+
+from trimtab.core.call import Attribution, Call, Capability, Role, Surface
+from trimtab.core.clock import Clock, SystemClock
+from trimtab.core.decision import Decision, Verdict
+from trimtab.core.ids import IdSource
+from trimtab.core.ledger import Certainty, Charge, Entry, EntryKind, Hold, Meter, Release, Unit
+from trimtab.core.money import NANODOLLARS_PER_USD, Price, Rates, nanodollars_of, usd_text
+from trimtab.core.offer import Offer, Plan, PlannedAttempt, Verifier, VerifierKind
+from trimtab.core.trace import AttemptRecord, CallRecord, CallStatus, OutcomeRecord
+from trimtab.core.usage import Usage
+
+__all__ = [
+    "NANODOLLARS_PER_USD",
+    "AttemptRecord",
+    "Attribution",
+    "Call",
+    "CallRecord",
+    "CallStatus",
+    "Capability",
+    "Certainty",
+    "Charge",
+    "Clock",
+    "Decision",
+    "Entry",
+    "EntryKind",
+    "Hold",
+    "IdSource",
+    "Meter",
+    "Offer",
+    "OutcomeRecord",
+    "Plan",
+    "PlannedAttempt",
+    "Price",
+    "Rates",
+    "Release",
+    "Role",
+    "Surface",
+    "SystemClock",
+    "Unit",
+    "Usage",
+    "Verdict",
+    "Verifier",
+    "VerifierKind",
+    "nanodollars_of",
+    "usd_text",
+]

@@ -1,0 +1,43 @@
+"""One model call and who it serves: what every rule and room sees of a request."""
+
+from typing import Literal
+
+import msgspec
+
+Surface = Literal["chat", "messages", "responses", "embeddings"]
+Capability = Literal["tools", "json_schema", "vision", "audio", "logprobs", "reasoning", "n", "embeddings"]
+Role = Literal["viewer", "operator", "admin"]
+
+
+class Attribution(msgspec.Struct, frozen=True, gc=False):
+    """Whose call this is. `source` says where the run came from; `single` is a run of one call."""
+
+    tenant: str
+    run: str
+    user: str = ""
+    key: str = ""
+    workflow: str = ""
+    step: str = ""
+    parent_call: str = ""
+    task: str = ""
+    agent: str = ""
+    source: Literal["headers", "metadata", "traceparent", "single", "hosted"] = "single"
+
+
+class Call(msgspec.Struct, frozen=True, gc=False):
+    """A model call as rules see it: facts, no bytes. Times are epoch seconds, sizes are tokens."""
+
+    id: str
+    at: float
+    surface: Surface
+    model: str
+    who: Attribution
+    input_tokens: int
+    max_output_tokens: int
+    stream: bool = False
+    choices: int = 1
+    tools: tuple[str, ...] = ()
+    needs: frozenset[Capability] = frozenset()
+    sampled: bool = True
+    priority: int = 0
+    deadline: float | None = None

@@ -1,0 +1,54 @@
+"""Offers and plans: the values routing policies read and return."""
+
+from typing import Literal
+
+import msgspec
+
+from trimtab.core.call import Capability
+from trimtab.core.money import Price
+
+VerifierKind = Literal["json_schema", "tool_calls", "finish_reason", "logprob", "python"]
+
+
+class Offer(msgspec.Struct, frozen=True, gc=False):
+    """An endpoint's terms for one call at this moment. Seconds, tokens, nanodollars; quality in 0..1."""
+
+    endpoint: str
+    model: str
+    price: Price
+    predicted_nanodollars: int
+    worst_nanodollars: int
+    quality: float = 0.5
+    precision_bits: int = 16
+    context_tokens: int = 0
+    capabilities: frozenset[Capability] = frozenset()
+    latency_seconds: float = 1.0
+    first_token_seconds: float = 0.5
+    p95_seconds: float = 5.0
+    in_flight: int = 0
+    queued: int = 0
+    concurrency: int = 0
+    available: bool = True
+
+
+class Verifier(msgspec.Struct, frozen=True, gc=False):
+    """A check on a reply before it is accepted. `value`: logprob floor, or `module:function`."""
+
+    kind: VerifierKind
+    value: str = ""
+
+
+class PlannedAttempt(msgspec.Struct, frozen=True, gc=False):
+    """One try at one endpoint. `verifiers` empty: the reply is taken as it comes (and may stream live)."""
+
+    endpoint: str
+    model: str
+    verifiers: tuple[Verifier, ...] = ()
+    reason: str = ""
+
+
+class Plan(msgspec.Struct, frozen=True, gc=False):
+    """The ordered attempts for one call, best first. `hedge`: a second attempt may race the first."""
+
+    attempts: tuple[PlannedAttempt, ...]
+    hedge: bool = False

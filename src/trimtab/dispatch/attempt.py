@@ -1,0 +1,271 @@
+"""One attempt: a place at the endpoint, a hold, the request, and whatever happens, a settlement.
+
+Every way out of here (answer, refusal, broken stream, timeout, client gone) ends the hold exactly once and
+gives the place back. `settle` is the only door to the ledger for attempts.
+"""
+
+from contextlib import AsyncExitStack
+
+from trimtab.core import AttemptRecord, Certainty, Clock, Hold, IdSource, PlannedAttempt, Usage
+from trimtab.core.errors import UpstreamError
+from trimtab.dispatch.form import Form, form_of
+from trimtab.dispatch.outgoing import endpoint_body, endpoint_headers
+from trimtab.dispatch.visit import Visit
+from trimtab.ledger import Ledger
+from trimtab.pool import Answer, Endpoint, Http
+from trimtab.wire import error_message
+
+_ENDPOINT_FAULTS = (401, 403, 404, 408, 425, 429)
+_LET_GO_TOKENS = 256
+
+
+class Desk:
+    """What every attempt works with; constructed by `app/`."""
+
+    def __init__(self, ledger: Ledger, http: Http, clock: Clock, ids: IdSource) -> None:
+        self.ledger, self.http, self.clock, self.ids = ledger, http, clock, ids
+
+
+class Attempt:
+    """Created for one planned attempt; `begin` opens it, exactly one of the ends closes it."""
+
+    def __init__(self, desk: Desk, visit: Visit, endpoint: Endpoint, planned: PlannedAttempt) -> None:
+        self._desk, self.visit, self.endpoint, self.planned = desk, visit, endpoint, planned
+        self.form: Form = form_of(visit.call.surface, endpoint.settings.style)
+        self.offer = visit.offers[planned.endpoint, planned.model]
+        self.id = desk.ids.new(desk.clock.now())
+        self.first_token_seconds: float | None = None
+        self.seen_bytes = 0
+        self._at = desk.clock.now()
+        self._started = desk.clock.monotonic()
+        self._stack = AsyncExitStack()
+        self._hold: Hold | None = None
+        self._mark = 0.0
+        self._weight = visit.call.input_tokens + visit.call.max_output_tokens
+        self._sent = False
+        self._inside = False
+
+    async def begin(self) -> Answer:
+        """Wait for a place, hold the worst case, send, wait for the head of a 2xx answer.
+
+        Raises QueueFull, DeadlineExceeded, BudgetExceeded, LedgerUnavailable, UpstreamError.
+        """
+        try:
+            return await self._begin()
+        except UpstreamError as error:
+            await self.fail(error)
+            raise
+        except BaseException:
+            await self.abandon("cancelled")
+            raise
+
+    async def _begin(self) -> Answer:
+        visit, endpoint, desk = self.visit, self.endpoint, self._desk
+        left = min(visit.left_seconds(desk.clock.now()), endpoint.settings.timeouts.total)
+        await endpoint.enter(visit.call, visit.weight, left)
+        self._inside = True
+        self._started = desk.clock.monotonic()
+        self._hold = await desk.ledger.hold(
+            self.id,
+            visit.call.id,
+            visit.call.who,
+            visit.meters,
+            endpoint.name,
+            self.planned.model,
+            self.offer.worst_nanodollars,
+        )
+        body = endpoint_body(visit, endpoint.settings, self.form, self.planned.model)
+        headers = endpoint_headers(visit, endpoint, self.id)
+        self._mark = endpoint.machine.begin(self._weight, self._started)
+        self._sent = True
+        endpoint.note("sent")
+        answer = await self._stack.enter_async_context(
+            desk.http.send(
+                endpoint.name,
+                endpoint.settings.url.rstrip("/") + self.form.path,
+                headers,
+                body,
+                endpoint.settings.timeouts,
+                self._head_seconds(),
+            )
+        )
+        if answer.status >= 300 or answer.status < 200:
+            raise refusal_of(endpoint.name, answer, await answer.body())
+        return answer
+
+    def _head_seconds(self) -> float:
+        timeouts = self.endpoint.settings.timeouts
+        longest = timeouts.first_token if self.visit.call.stream else timeouts.total
+        return max(0.001, min(longest, self.visit.left_seconds(self._desk.clock.now())))
+
+    def note_first_token(self) -> None:
+        """The first byte of the reply's body has come."""
+        now = self._desk.clock.monotonic()
+        self.first_token_seconds = now - self._started
+        self.endpoint.first_token.observe(self.first_token_seconds, now)
+
+    @property
+    def seconds(self) -> float:
+        """Since the attempt got its place."""
+        return self._desk.clock.monotonic() - self._started
+
+    async def answered(
+        self, usage: Usage | None, *, rejected: str = "", upstream_nanodollars: int | None = None
+    ) -> None:
+        """The endpoint answered whole: exact where it told its usage, estimated from what it sent else."""
+        self.endpoint.note("succeeded")
+        self.endpoint.latency.observe(self.seconds, self._desk.clock.monotonic())
+        outcome = "rejected" if rejected else "answered"
+        if upstream_nanodollars is not None:
+            await self._settle(usage or Usage(), "upstream", outcome, rejected, upstream_nanodollars)
+        elif usage is not None:
+            await self._settle(usage, "exact", outcome, rejected)
+        else:
+            await self._settle(self._estimate(0), "estimated", outcome, rejected or "no usage in the reply")
+
+    async def fail(self, error: UpstreamError, usage: Usage | None = None) -> None:
+        """The endpoint failed. What it may have charged is entered: told usage, else the worst case."""
+        if self._sent:
+            self.endpoint.note("failed" if _is_endpoint_fault(error) else "abandoned")
+        if usage is not None:
+            await self._settle(usage, "exact", "failed", error.message, status=error.status, code=error.code)
+        elif error.billable and self._sent:
+            await self._settle(
+                self._worst(), "worst_case", "failed", error.message, status=error.status, code=error.code
+            )
+        else:
+            self._release(error.message, "failed", error.status, error.code)
+        await self._close()
+
+    async def abandon(self, reason: str, usage: Usage | None = None, *, lost_hedge: bool = False) -> None:
+        """The client went away, or another attempt won: what was generated so far is charged."""
+        if self._sent:
+            self.endpoint.note("abandoned")
+        outcome = "lost_hedge" if lost_hedge else "cancelled"
+        if not self._sent:
+            self._release(reason, outcome, None, "")
+        elif usage is not None:
+            await self._settle(usage, "exact", outcome, reason)
+        elif self.seen_bytes:
+            await self._settle(self._estimate(_LET_GO_TOKENS), "estimated", outcome, reason)
+        else:
+            await self._settle(self._worst(), "worst_case", outcome, reason)
+        await self._close()
+
+    async def finish(self) -> None:
+        """Close the answer after `answered`; its connection goes back to the pool."""
+        await self._close()
+
+    def _estimate(self, more_tokens: int) -> Usage:
+        """Never below what was billed: a token is at least a byte of what we saw; hidden reasoning is worst case."""
+        call = self.visit.call
+        most = call.max_output_tokens * call.choices
+        hidden = "reasoning" in self.offer.capabilities
+        output = most if hidden else min(most, self.seen_bytes + more_tokens)
+        return Usage(input_tokens=call.input_tokens, output_tokens=output)
+
+    def _worst(self) -> Usage:
+        call = self.visit.call
+        return Usage(input_tokens=call.input_tokens, output_tokens=call.max_output_tokens * call.choices)
+
+    async def _settle(
+        self,
+        usage: Usage,
+        certainty: Certainty,
+        outcome: str,
+        reason: str,
+        upstream_nanodollars: int = 0,
+        status: int | None = 200,
+        code: str = "",
+    ) -> None:
+        hold = self._leave_place()
+        if hold is None:
+            return
+        nanodollars = self._price(usage, certainty)
+        if certainty == "exact" and not self.offer.price.known:
+            certainty = "unpriced"
+        await self._desk.ledger.settle(
+            hold,
+            nanodollars,
+            usage,
+            certainty,
+            reason=reason[:300],
+            upstream_nanodollars=upstream_nanodollars,
+        )
+        self.visit.nanodollars += nanodollars + upstream_nanodollars
+        self._record(outcome, status, code or ("" if outcome == "answered" else reason), nanodollars, usage)
+
+    def _price(self, usage: Usage, certainty: Certainty) -> int:
+        if certainty == "upstream":
+            return 0
+        machine = self.endpoint.machine.end(self._weight, self._mark, self._desk.clock.monotonic())
+        price = self.offer.price
+        tokens = price.cost(usage) if certainty == "exact" else self._most_cost(usage)
+        return tokens + machine
+
+    def _most_cost(self, usage: Usage) -> int:
+        return self.offer.price.worst_cost(usage.input_tokens, usage.output_tokens)
+
+    def _release(self, reason: str, outcome: str, status: int | None, code: str) -> None:
+        hold = self._leave_place()
+        if hold is None:
+            return
+        if self._sent:
+            self.endpoint.machine.end(self._weight, self._mark, self._desk.clock.monotonic())
+        self._desk.ledger.release(hold, reason[:300])
+        self._record(outcome, status, code or reason, 0, Usage())
+
+    def _leave_place(self) -> Hold | None:
+        """Give the place back, once; the hold if it is still to be ended."""
+        if self._inside:
+            self._inside = False
+            self.endpoint.leave()
+        hold, self._hold = self._hold, None
+        return hold
+
+    def _record(self, outcome: str, status: int | None, error: str, nanodollars: int, usage: Usage) -> None:
+        self.visit.attempts.append(
+            AttemptRecord(
+                id=self.id,
+                endpoint=self.endpoint.name,
+                model=self.planned.model,
+                at=self._at,
+                seconds=self.seconds,
+                first_token_seconds=self.first_token_seconds,
+                outcome=outcome,  # type: ignore[arg-type]
+                status=status,
+                error=error[:300],
+                nanodollars=nanodollars,
+                usage=usage,
+            )
+        )
+
+    async def _close(self) -> None:
+        await self._stack.aclose()
+
+
+def refusal_of(endpoint: str, answer: Answer, body: bytes) -> UpstreamError:
+    """The error an endpoint answered with; its own words are kept."""
+    status = answer.status
+    fault = status in _ENDPOINT_FAULTS or status >= 500 or status < 400
+    return UpstreamError(
+        f"endpoint {endpoint} answered {status}: {error_message(body)}",
+        endpoint=endpoint,
+        status=status,
+        code="upstream_error" if fault else "upstream_refused",
+        retryable=fault,
+        billable=False,
+        retry_after_seconds=_retry_after(answer.headers.get("retry-after")),
+        body=body,
+    )
+
+
+def _retry_after(value: str | None) -> float | None:
+    try:
+        return None if value is None else max(0.0, float(value))
+    except ValueError:
+        return None
+
+
+def _is_endpoint_fault(error: UpstreamError) -> bool:
+    return error.status != 429 and error.retryable

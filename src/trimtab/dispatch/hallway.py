@@ -1,0 +1,224 @@
+"""The way of a call, stage by stage. Whatever door a call came through, it walks this one hallway.
+
+ 1 admit     key, allowed models, rates
+ 2 guard     (no guard is built yet)
+ 3 recall    the exact cache, where a rule asks for it
+ 4 decide    (no controller is built yet)
+ 5 route     offers -> plan, a pure function; the decision is recorded with its inputs
+ 6 schedule  a fair, bounded wait for a place at the endpoint    (in `attempt`; every attempt waits anew)
+ 7 attempt   hold, send, stream, verify; retry, hedge, fall back (in `journey` and `attempt`)
+ 8 guard     (no guard is built yet)
+ 9 settle    hold -> entry, durable before the last byte         (in `attempt`)
+10 record    the trace and the metrics                           (in `recording`)
+"""
+
+from collections.abc import AsyncGenerator, Mapping
+
+from trimtab.config import Settings, TenantSettings
+from trimtab.core import Call, Clock, IdSource
+from trimtab.core.errors import Forbidden
+from trimtab.dispatch.attribution import attribute
+from trimtab.dispatch.form import CHAT_OPENAI, Asked
+from trimtab.dispatch.inbound import Inbound, PlainReply, Reply, StreamReply
+from trimtab.dispatch.journey import Journey, Whole
+from trimtab.dispatch.live import Live
+from trimtab.dispatch.policies import Choice, Router
+from trimtab.dispatch.recording import Recording
+from trimtab.dispatch.tools import ToolPrices
+from trimtab.dispatch.visit import Visit
+from trimtab.ledger import Ledger
+from trimtab.pool import Pool
+from trimtab.recall import ExactRecall
+from trimtab.tenants import KeyFacts, Keyring
+from trimtab.wire import encode_event, read_request
+
+_OTHERS = TenantSettings(name="*")
+_TYPICAL_OUTPUT_TOKENS = 256
+_BYTES_A_TOKEN = 4
+
+
+class Rooms:
+    """The rooms the hallway leads through; filled by `app/`."""
+
+    def __init__(
+        self,
+        keyring: Keyring,
+        pool: Pool,
+        router: Router,
+        journey: Journey,
+        ledger: Ledger,
+        recall: ExactRecall,
+        tools: ToolPrices | None,
+        recording: Recording,
+    ) -> None:
+        self.keyring, self.pool, self.router, self.journey = keyring, pool, router, journey
+        self.ledger, self.recall, self.tools, self.recording = ledger, recall, tools, recording
+
+
+class Dispatch:
+    """The hallway. `answer` serves one call."""
+
+    def __init__(self, settings: Settings, rooms: Rooms, clock: Clock, ids: IdSource) -> None:
+        self._settings, self._rooms, self._clock, self._ids = settings, rooms, clock, ids
+        self._tenants: Mapping[str, TenantSettings] = {tenant.name: tenant for tenant in settings.tenant}
+
+    async def answer(self, inbound: Inbound) -> Reply:
+        """The reply to one call. Raises CallError; whatever happened before is settled and recorded then."""
+        key = await self._rooms.keyring.open(inbound.key, loopback=inbound.loopback)
+        visit = self._visit(inbound, key)
+        try:
+            return await self._walk(visit)
+        except BaseException as error:
+            self._rooms.recording.failed(visit, error)
+            raise
+
+    async def _walk(self, visit: Visit) -> Reply:
+        rooms = self._rooms
+        await self._admit(visit)
+        choice = rooms.router.choose(visit.call, rooms.ledger.remaining(visit.meters))
+        kept = await self._recall(visit, choice)
+        if kept is not None:
+            return kept
+        offers = rooms.pool.offers(visit.call, choice.models)
+        visit.decision = rooms.router.decide(visit.call, choice, offers)
+        visit.offers = {(offer.endpoint, offer.model): offer for offer in offers}
+        if rooms.tools is not None:
+            await rooms.tools.charge(visit)
+        reply = await rooms.journey.travel(visit)
+        if isinstance(reply, Live):
+            return self._streamed(visit, reply)
+        self._keep(visit, reply)
+        return self._whole(visit, reply)
+
+    def _visit(self, inbound: Inbound, key: KeyFacts) -> Visit:
+        """Read the request. Raises BadRequest."""
+        now, started = self._clock.now(), self._clock.monotonic()
+        facts = read_request(inbound.surface, inbound.body)
+        id = self._ids.new(now)
+        known = self._rooms.pool.model(facts.model)
+        default = known.max_output_tokens or self._settings.ledger.default_max_output_tokens
+        seconds = inbound.hints.timeout_seconds
+        call = Call(
+            id=id,
+            at=now,
+            surface=inbound.surface,
+            model=facts.model,
+            who=attribute(inbound.hints, facts, key, id),
+            input_tokens=facts.input_tokens,
+            max_output_tokens=0 if inbound.surface == "embeddings" else facts.max_output_tokens or default,
+            stream=facts.stream,
+            choices=facts.choices,
+            tools=facts.tools,
+            needs=facts.needs,
+            sampled=facts.sampled,
+            priority=inbound.hints.priority,
+            deadline=None if seconds is None else now + seconds,
+        )
+        asked = Asked(inbound.body, facts.model, facts.include_usage, call.max_output_tokens)
+        visit = Visit(inbound, facts, key, call, asked, started)
+        tenant = self._tenants.get(key.tenant) or self._tenants.get("*") or _OTHERS
+        visit.weight = tenant.weight
+        visit.keeps_content = (tenant.content or self._settings.traces.content) != "drop"
+        visit.meters = self._rooms.ledger.meters(call.who, now)
+        visit.enforce_maximum = bool(visit.meters)
+        return visit
+
+    async def _admit(self, visit: Visit) -> None:
+        """Stage 1. Raises Forbidden, RateLimited."""
+        allowed = visit.key.models
+        if allowed and visit.call.model not in allowed:
+            raise Forbidden(f"this key may use {', '.join(allowed)}, not {visit.call.model!r}", param="model")
+        visit.key.require("operator")
+        tokens = visit.call.input_tokens // _BYTES_A_TOKEN + min(
+            visit.call.max_output_tokens, _TYPICAL_OUTPUT_TOKENS
+        )
+        visit.charges = await self._rooms.ledger.admit_rates(visit.call.who, tokens)
+
+    async def _recall(self, visit: Visit, choice: Choice) -> Reply | None:
+        """Stage 3: a kept reply costs nothing. Streams are recalled in the chat shape only."""
+        call = visit.call
+        if not choice.recall_seconds or (call.sampled and not choice.recall_sampled):
+            return None
+        if call.stream and call.surface != "chat":
+            return None
+        visit.recall_seconds = choice.recall_seconds
+        visit.digest = self._rooms.recall.digest(call.surface, visit.inbound.body)
+        kept = await self._rooms.recall.find(call.who.tenant, visit.digest)
+        if kept is None:
+            return None
+        await self._rooms.ledger.charge(call.id, call.id, call.who, "model", kept.model, 0, "recalled")
+        shown = kept.reply
+        if call.stream and CHAT_OPENAI.stream_of_reply is not None:
+            shown = CHAT_OPENAI.stream_of_reply(kept.reply, visit.asked)
+        self._rooms.recording.recalled(visit, kept.model, kept.reply)
+        headers = (*_headers(visit), ("x-trimtab-answered-by", "recall"), _cost(visit))
+        return _reply(visit, shown, headers)
+
+    def _keep(self, visit: Visit, reply: Whole) -> None:
+        if visit.digest:
+            self._rooms.recall.keep(
+                visit.call.who.tenant, visit.digest, reply.model, reply.kept, visit.recall_seconds
+            )
+
+    def _whole(self, visit: Visit, reply: Whole) -> Reply:
+        self._rooms.recording.answered(visit, reply.endpoint, reply.model, reply.usage, reply.kept)
+        headers = (
+            *_headers(visit),
+            ("x-trimtab-endpoint", reply.endpoint),
+            ("x-trimtab-model", reply.model),
+            _cost(visit),
+        )
+        return _reply(visit, reply.body + self._cost_event(visit), headers)
+
+    def _streamed(self, visit: Visit, live: Live) -> StreamReply:
+        attempt = live.attempt
+        headers = (
+            *_headers(visit),
+            ("x-trimtab-endpoint", attempt.endpoint.name),
+            ("x-trimtab-model", attempt.planned.model),
+        )
+        return StreamReply(self._pieces(visit, live), headers)
+
+    async def _pieces(self, visit: Visit, live: Live) -> AsyncGenerator[bytes, None]:
+        visit.first_token_seconds = self._clock.monotonic() - visit.started
+        try:
+            async for piece in live.pieces():
+                yield piece
+            if visit.inbound.hints.from_gateway:
+                yield self._cost_event(visit)
+        finally:
+            self._close_stream(visit, live)
+
+    def _close_stream(self, visit: Visit, live: Live) -> None:
+        if live.failure is not None:
+            self._rooms.recording.failed(visit, live.failure, live.kept)
+            return
+        attempt = live.attempt
+        model = attempt.planned.model
+        if live.kept:
+            self._keep(visit, Whole(b"", live.kept, live.usage, attempt.endpoint.name, model))
+        self._rooms.recording.answered(visit, attempt.endpoint.name, model, live.usage, live.kept)
+
+    def _cost_event(self, visit: Visit) -> bytes:
+        """Another gateway of ours is told in-band what its streamed call cost."""
+        if not (visit.call.stream and visit.inbound.hints.from_gateway):
+            return b""
+        return encode_event(b'{"cost_nanodollars":%d}' % visit.nanodollars, "trimtab")
+
+
+def _reply(visit: Visit, body: bytes, headers: tuple[tuple[str, str], ...]) -> Reply:
+    if not visit.call.stream:
+        return PlainReply(body, headers)
+    return StreamReply(_once(body), headers)
+
+
+async def _once(body: bytes) -> AsyncGenerator[bytes, None]:
+    yield body
+
+
+def _headers(visit: Visit) -> tuple[tuple[str, str], ...]:
+    return (("x-trimtab-call", visit.call.id), ("x-trimtab-run", visit.call.who.run))
+
+
+def _cost(visit: Visit) -> tuple[str, str]:
+    return ("x-trimtab-cost-nanodollars", str(visit.nanodollars))

@@ -1,0 +1,59 @@
+"""What comes into the hallway and what goes out of it, free of HTTP."""
+
+from collections.abc import AsyncGenerator
+from typing import Literal
+
+import msgspec
+
+from trimtab.core import Surface
+
+RunSource = Literal["headers", "metadata", "traceparent", "single", "hosted"]
+
+
+class Hints(msgspec.Struct, frozen=True, gc=False):
+    """What a request's headers say of its run. `trace` is the trace id of a W3C traceparent."""
+
+    run: str = ""
+    step: str = ""
+    workflow: str = ""
+    user: str = ""
+    task: str = ""
+    agent: str = ""
+    parent_call: str = ""
+    trace: str = ""
+    baggage: tuple[tuple[str, str], ...] = ()
+    priority: int = 0
+    timeout_seconds: float | None = None
+    ends_run: bool = False
+    from_gateway: bool = False
+    source: RunSource = "headers"
+
+
+NO_HINTS = Hints()
+
+
+class Inbound(msgspec.Struct, frozen=True):
+    """One request: `key` is what the client presented ('' if nothing)."""
+
+    surface: Surface
+    body: bytes
+    key: str = ""
+    loopback: bool = False
+    hints: Hints = NO_HINTS
+
+
+class PlainReply(msgspec.Struct, frozen=True):
+    """A whole reply."""
+
+    body: bytes
+    headers: tuple[tuple[str, str], ...]
+
+
+class StreamReply(msgspec.Struct, frozen=True):
+    """A reply in pieces of server-sent events. The consumer must exhaust or `aclose` `pieces`."""
+
+    pieces: AsyncGenerator[bytes, None]
+    headers: tuple[tuple[str, str], ...]
+
+
+Reply = PlainReply | StreamReply

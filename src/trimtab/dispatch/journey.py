@@ -1,0 +1,207 @@
+"""Stage 7, the way through a plan: attempts in order, retries with backoff, hedges, fallback, escalation.
+
+A streamed attempt that nothing will judge any more streams live; until its first piece is there, it may still
+be replaced by the next attempt. One that may be rejected is collected whole first.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+import msgspec
+
+from trimtab.core import PlannedAttempt, Usage
+from trimtab.core.errors import BadRequest, CallError, QueueFull, UpstreamError
+from trimtab.dispatch.attempt import Attempt, Desk
+from trimtab.dispatch.live import Live
+from trimtab.dispatch.reading import Events, is_stream, whole_reply, within
+from trimtab.dispatch.verdict import context_of, judge
+from trimtab.dispatch.visit import Visit
+from trimtab.pool import Pool
+from trimtab.routing import Verifiers
+from trimtab.scheduling import HedgeBudget, delay, hedge_budget
+
+_BASE_SECONDS = 0.25
+_CAP_SECONDS = 10.0
+_LONGEST_WAIT_SECONDS = 30.0
+_LOST_HEDGE = "lost hedge"
+
+
+class Whole(msgspec.Struct, frozen=True):
+    """A whole reply: for the client (plain, or as the bytes of a finished stream) and for the trace."""
+
+    body: bytes
+    kept: bytes
+    usage: Usage
+    endpoint: str
+    model: str
+
+
+class _Rejected(Exception):
+    """A verifier said no; the plan goes on."""
+
+    def __init__(self, error: UpstreamError) -> None:
+        super().__init__(error.message)
+        self.error = error
+
+
+class Journey:
+    """Constructed by `app/`. `unit` draws from [0, 1) for backoff jitter."""
+
+    def __init__(
+        self, desk: Desk, pool: Pool, verifiers: Verifiers, hedge_share: float, unit: Callable[[], float]
+    ) -> None:
+        self._desk, self._pool, self._verifiers, self._unit = desk, pool, verifiers, unit
+        self._hedges: HedgeBudget = hedge_budget(hedge_share)
+
+    async def travel(self, visit: Visit) -> Whole | Live:
+        """Follow the visit's plan to a reply. Raises the CallError of the last attempt."""
+        assert visit.decision is not None
+        plan = visit.decision.plan
+        attempts = list(plan.attempts)
+        failure: CallError | None = None
+        self._hedges = self._hedges.after_call()
+        while attempts:
+            planned = attempts.pop(0)
+            try:
+                if plan.hedge and attempts and not planned.verifiers:
+                    return await self._race(visit, planned, attempts[0])
+                return await self._persist(visit, planned, last=not attempts)
+            except _Rejected as rejected:
+                failure = rejected.error
+            except QueueFull as error:
+                failure = failure or error
+            except UpstreamError as error:
+                if error.code == "upstream_refused":
+                    raise
+                failure = error
+        assert failure is not None
+        raise failure
+
+    async def _persist(self, visit: Visit, planned: PlannedAttempt, *, last: bool) -> Whole | Live:
+        """Try one planned attempt, again after transient failures."""
+        endpoint = self._pool.endpoints[planned.endpoint]
+        tries = endpoint.settings.retries
+        for tried in range(tries + 1):
+            try:
+                return await self._try(visit, planned)
+            except UpstreamError as error:
+                wait = self._patience(visit, error, tried, last=last)
+                if tried == tries or not error.retryable or wait is None:
+                    raise
+            await asyncio.sleep(wait)
+        raise AssertionError
+
+    def _patience(self, visit: Visit, error: UpstreamError, tried: int, *, last: bool) -> float | None:
+        """Seconds until the next try here; None: better to move on."""
+        asked = error.retry_after_seconds
+        left = min(_LONGEST_WAIT_SECONDS, visit.left_seconds(self._desk.clock.now()))
+        if not last:
+            left = min(left, _BASE_SECONDS * 4)
+        return delay(tried, self._unit(), _BASE_SECONDS, _CAP_SECONDS, asked, left)
+
+    async def _race(self, visit: Visit, first: PlannedAttempt, second: PlannedAttempt) -> Whole | Live:
+        """Start the second attempt when the first is slower than its endpoint's p95; the first answer wins."""
+        patience = self._pool.endpoints[first.endpoint].p95_seconds
+        leader = asyncio.ensure_future(self._try(visit, first))
+        racers = {leader}
+        try:
+            await asyncio.wait(racers, timeout=patience)
+            if not leader.done() and self._hedges.allows:
+                self._hedges = self._hedges.after_hedge()
+                racers.add(asyncio.ensure_future(self._try(visit, second)))
+            return await _first_answer(racers)
+        finally:
+            for racer in racers:
+                racer.cancel(_LOST_HEDGE)
+            for late in await asyncio.gather(*racers, return_exceptions=True):
+                if isinstance(late, Live):
+                    await late.abandon(_LOST_HEDGE)
+
+    async def _try(self, visit: Visit, planned: PlannedAttempt) -> Whole | Live:
+        attempt = Attempt(self._desk, visit, self._pool.endpoints[planned.endpoint], planned)
+        answer = await attempt.begin()
+        try:
+            if visit.call.stream and is_stream(answer):
+                return await self._open_stream(attempt, Events(attempt, answer))
+            body, usage, upstream = await whole_reply(attempt, answer)
+            reply = self._client_reply(attempt, body)
+            rejected = self._judge(attempt, body)
+            await attempt.answered(usage, rejected=rejected, upstream_nanodollars=upstream)
+            await attempt.finish()
+        except UpstreamError as error:
+            await attempt.fail(error)
+            raise
+        except BaseException as error:
+            await attempt.abandon("the client went away", lost_hedge=_LOST_HEDGE in error.args)
+            raise
+        if rejected:
+            raise _rejection(attempt, rejected)
+        shown = reply
+        if visit.call.stream and attempt.form.stream_of_reply is not None:
+            shown = attempt.form.stream_of_reply(body, visit.asked)
+        return Whole(shown, reply, usage or Usage(), planned.endpoint, planned.model)
+
+    def _client_reply(self, attempt: Attempt, body: bytes) -> bytes:
+        """The reply in the client's shape. An endpoint's odd reply is the endpoint's failure."""
+        try:
+            return attempt.form.reply(body, attempt.visit.asked)
+        except (BadRequest, ValueError, KeyError, TypeError) as error:
+            raise UpstreamError(
+                f"endpoint {attempt.endpoint.name} sent a reply that cannot be translated: {error}",
+                endpoint=attempt.endpoint.name, status=200, code="upstream_broken_reply", billable=True,
+            ) from error  # fmt: skip
+
+    def _judge(self, attempt: Attempt, body: bytes) -> str:
+        """Why the reply is rejected; '' if it is not."""
+        if not attempt.planned.verifiers:
+            return ""
+        context = context_of(attempt.form.request(attempt.visit.asked))
+        verdict = judge(self._verifiers, attempt.planned.verifiers, attempt.form.to_chat(body), context)
+        return "" if verdict is None else f"{verdict.by}: {verdict.reason}"
+
+    async def _open_stream(self, attempt: Attempt, events: Events) -> Whole | Live:
+        source = aiter(events)
+        if attempt.planned.verifiers:
+            return await self._collect(attempt, Live(attempt, events, source, None))
+        seconds = attempt.endpoint.settings.timeouts.first_token
+        first = await within(max(0.001, seconds - attempt.seconds), source, attempt.endpoint.name)
+        if first is None:
+            raise UpstreamError(
+                f"endpoint {attempt.endpoint.name} sent an empty stream",
+                endpoint=attempt.endpoint.name, status=200, code="upstream_broken_reply", billable=True,
+            )  # fmt: skip
+        attempt.note_first_token()
+        return Live(attempt, events, source, first)
+
+    async def _collect(self, attempt: Attempt, live: Live) -> Whole:
+        """A stream that may be rejected: whole first, then judged, then given out as it came."""
+        shown = await live.collected(lambda body: self._judge(attempt, body))
+        if live.rejected:
+            raise _rejection(attempt, live.rejected)
+        return Whole(shown, live.kept, live.usage, attempt.endpoint.name, attempt.planned.model)
+
+
+async def _first_answer(racers: "set[asyncio.Future[Whole | Live]]") -> Whole | Live:
+    waiting = set(racers)
+    failure: BaseException | None = None
+    while waiting:
+        done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        for racer in done:
+            if racer.exception() is None:
+                racers.discard(racer)
+                return racer.result()
+            failure = failure or racer.exception()
+    assert failure is not None
+    raise failure
+
+
+def _rejection(attempt: Attempt, reason: str) -> _Rejected:
+    return _Rejected(
+        UpstreamError(
+            f"the reply of {attempt.planned.model} at {attempt.endpoint.name} was rejected: {reason}",
+            endpoint=attempt.endpoint.name,
+            status=200,
+            code="reply_rejected",
+            retryable=False,
+        )  # fmt: skip
+    )

@@ -1,0 +1,116 @@
+"""A streamed reply on its way to the client, and the settlement before its last byte."""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+
+from trimtab.core import Usage
+from trimtab.core.errors import RunCancelled, UpstreamError
+from trimtab.dispatch.attempt import Attempt
+from trimtab.dispatch.form import StreamTranslator
+from trimtab.dispatch.reading import Events
+from trimtab.wire import SseEvent, anthropic_error, encode_event, openai_error
+
+Judge = Callable[[bytes], str]
+
+
+def accept(_: bytes) -> str:
+    """The judge that rejects nothing."""
+    return ""
+
+
+class Live:
+    """One opened stream. Exhaust `pieces`, or `abandon` it."""
+
+    def __init__(
+        self, attempt: Attempt, events: Events, source: AsyncIterator[SseEvent], first: SseEvent | None
+    ) -> None:
+        self.attempt, self._events, self._source, self._first = attempt, events, source, first
+        form, visit = attempt.form, attempt.visit
+        self._translator: StreamTranslator | None = form.translator(visit.asked) if form.translator else None
+        self._collector = form.collector()
+        self.failure: UpstreamError | None = None
+        self.kept = b""
+        self.rejected = ""
+
+    @property
+    def usage(self) -> Usage:
+        """What the endpoint told; zeros if nothing."""
+        return self._events.usage or Usage()
+
+    async def pieces(self) -> AsyncGenerator[bytes, None]:
+        """The client's bytes. A failure after the first of them is told in-band; the hold ends before the last."""
+        try:
+            async for piece in self._forwarded():
+                yield piece
+        except UpstreamError as error:
+            self.failure = error
+            await self._break_off(error)
+            yield self._error_piece(error)
+        except BaseException:
+            await self.abandon()
+            raise
+
+    async def collected(self, judge: Judge) -> bytes:
+        """The whole stream at once, for a judge to reject (`rejected` says why). Raises UpstreamError."""
+        return b"".join([piece async for piece in self._forwarded(judge)])
+
+    async def abandon(self, reason: str = "the client went away") -> None:
+        """Nobody wants the rest: what was generated is charged, the endpoint's stream is closed."""
+        self.failure = self.failure or UpstreamError(
+            reason, endpoint=self.attempt.endpoint.name, code=RunCancelled.code
+        )
+        self._keep()
+        await self.attempt.abandon(reason, self._events.usage)
+
+    async def _forwarded(self, judge: Judge = accept) -> AsyncGenerator[bytes, None]:
+        last: list[bytes] = []
+        event = self._first or await anext(self._source, None)
+        while event is not None:
+            self._collector.feed(event.data)
+            piece = self._piece(event)
+            if event.data == b"[DONE]" or event.event == "message_stop":
+                last.append(piece)
+            elif piece:
+                yield piece
+            event = await anext(self._source, None)
+        if self._translator is not None:
+            last.append(self._translator.finish())
+        self._keep()
+        self.rejected = judge(self._collector.reply())
+        await self.attempt.answered(
+            self._events.usage,
+            rejected=self.rejected,
+            upstream_nanodollars=self._events.upstream_nanodollars,
+        )
+        await self.attempt.finish()
+        yield b"".join(last)
+
+    def _piece(self, event: SseEvent) -> bytes:
+        if self._translator is not None:
+            return self._translator.feed(event)
+        if self.attempt.form.speaks == "chat" and not self.attempt.visit.facts.include_usage:
+            data = event.data
+            if b'"usage"' in data and (b'"choices":[]' in data or b'"choices": []' in data):
+                return b""
+        return event.raw
+
+    def _keep(self) -> None:
+        visit, attempt = self.attempt.visit, self.attempt
+        attempt.seen_bytes = min(attempt.seen_bytes, self._collector.output_bytes or attempt.seen_bytes)
+        if visit.keeps_content and not self.kept:
+            try:
+                self.kept = attempt.form.reply(self._collector.reply(), visit.asked)
+            except (ValueError, KeyError, TypeError):
+                self.kept = self._collector.reply()
+
+    async def _break_off(self, error: UpstreamError) -> None:
+        self._keep()
+        usage = self._events.usage
+        await self.attempt.fail(error, usage)
+
+    def _error_piece(self, error: UpstreamError) -> bytes:
+        message = f"the stream broke off and cannot be resumed: {error.message}"
+        if self.attempt.visit.call.surface == "chat":
+            return encode_event(openai_error(message, "upstream_error", error.code, None))
+        if self.attempt.visit.call.surface == "messages":
+            return encode_event(anthropic_error(message, "api_error"), "error")
+        return encode_event(openai_error(message, "upstream_error", error.code, None), "error")

@@ -1,0 +1,61 @@
+"""What is sent to an endpoint: the client's body with as little changed as can be, and headers of our own."""
+
+import msgspec
+
+from trimtab.config import EndpointSettings
+from trimtab.dispatch.form import Form
+from trimtab.dispatch.visit import Visit
+from trimtab.pool import Endpoint
+from trimtab.wire import rewrite
+
+_ANTHROPIC_VERSION = "2023-06-01"
+_json = msgspec.json.Encoder()
+
+
+def endpoint_body(visit: Visit, settings: EndpointSettings, form: Form, model: str) -> bytes:
+    """The request body: the client's own bytes unless a field must differ.
+
+    The model's upstream name, `stream_options.include_usage` (without it a stream's cost is unknown) and,
+    under a budget, the maximum that was held are the only changes within one shape.
+    """
+    body = form.request(visit.asked)
+    changes: dict[str, bytes] = {}
+    name = settings.upstream_names.get(model, model)
+    if name != visit.call.model or form.translator is not None:
+        changes["model"] = _json.encode(name)
+    if form.speaks == "chat":
+        if visit.call.stream and not (visit.facts.include_usage and form.translator is None):
+            changes["stream_options"] = b'{"include_usage":true}'
+        if visit.enforce_maximum and visit.facts.max_output_tokens is None:
+            changes[settings.max_tokens_field] = b"%d" % visit.call.max_output_tokens
+    return rewrite(body, changes) if changes else body
+
+
+def endpoint_headers(visit: Visit, endpoint: Endpoint, attempt: str) -> dict[str, str]:
+    """Headers of the request; the run's ids go on only to another gateway of ours."""
+    settings = endpoint.settings
+    headers = {"content-type": "application/json", "x-request-id": attempt, **settings.headers}
+    if settings.style == "anthropic":
+        headers.setdefault("anthropic-version", _ANTHROPIC_VERSION)
+        if endpoint.secret:
+            headers["x-api-key"] = endpoint.secret
+    elif endpoint.secret:
+        headers["authorization"] = f"Bearer {endpoint.secret}"
+    if settings.style == "trimtab":
+        headers |= _run_headers(visit)
+    return headers
+
+
+def _run_headers(visit: Visit) -> dict[str, str]:
+    who = visit.call.who
+    named = {
+        "x-trimtab-run": who.run,
+        "x-trimtab-step": who.step,
+        "x-trimtab-workflow": who.workflow,
+        "x-trimtab-user": who.user,
+        "x-trimtab-task": who.task,
+        "x-trimtab-agent": who.agent,
+        "x-trimtab-parent": visit.call.id,
+        "x-trimtab-gateway": "1",
+    }
+    return {name: value for name, value in named.items() if value}

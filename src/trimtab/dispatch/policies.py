@@ -1,0 +1,65 @@
+"""Stage 5's choice of a policy: the first rule that holds, else the model's own, else the default."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from trimtab.config import RuleSettings, Settings
+from trimtab.core import NANODOLLARS_PER_USD, Call, Decision, Offer
+from trimtab.pool import Pool
+from trimtab.routing import UNLIMITED_USD, CallFacts, Fault, Policy, Rule, RuleBook, sticky_unit
+
+
+class Choice(msgspec.Struct, frozen=True):
+    """Which policy chooses among which models, and whether replies are recalled."""
+
+    policy: str
+    models: tuple[str, ...]
+    rule: str = ""
+    recall_seconds: int = 0
+    recall_sampled: bool = False
+    faults: tuple[Fault, ...] = ()
+
+
+class Router:
+    """Constructed by `app/` with the policies built from the settings."""
+
+    def __init__(self, settings: Settings, pool: Pool, policies: Mapping[str, Policy]) -> None:
+        self._settings, self._pool, self._policies = settings, pool, policies
+        self._rules = {_name(rule, at): rule for at, rule in enumerate(settings.rule)}
+        self._book = RuleBook(
+            Rule(name=name, when=rule.when, policy=rule.policy, models=rule.models)
+            for name, rule in self._rules.items()
+        )
+
+    def choose(self, call: Call, remaining_nanodollars: int | None) -> Choice:
+        """The rule that holds for a call. Raises UnknownModel."""
+        models = self._pool.candidates(call.model)
+        own = self._pool.model(call.model).policy or self._settings.default_policy
+        if not self._rules:
+            return Choice(own, models)
+        remaining = UNLIMITED_USD
+        if remaining_nanodollars is not None:
+            remaining = remaining_nanodollars / NANODOLLARS_PER_USD
+        match = self._book.match(CallFacts(call, remaining))
+        if match.rule is None:
+            return Choice(own, models, faults=match.faults)
+        rule = self._rules[match.rule.name]
+        return Choice(
+            rule.policy or own,
+            rule.models or models,
+            match.rule.name,
+            rule.recall_seconds,
+            rule.recall_sampled,
+            match.faults,
+        )
+
+    def decide(self, call: Call, choice: Choice, offers: tuple[Offer, ...]) -> Decision:
+        """The decision of the chosen policy, with everything it saw. Raises BadRequest."""
+        unit = sticky_unit(call.who.run, choice.policy)
+        plan = self._policies[choice.policy].choose(call, offers, unit)
+        return Decision(choice.policy, call, offers, unit, plan, choice.rule)
+
+
+def _name(rule: RuleSettings, at: int) -> str:
+    return rule.name or f"rule {at + 1}"

@@ -1,0 +1,108 @@
+"""Stage 10: the trace of every call, however it ended, and what metrics and spans are told of it."""
+
+from collections.abc import Callable
+
+from trimtab.config import ContentMode, Settings
+from trimtab.core import CallRecord, CallStatus, Clock, Usage
+from trimtab.core.errors import (
+    BudgetExceeded,
+    CallError,
+    DeadlineExceeded,
+    Forbidden,
+    LedgerUnavailable,
+    QueueFull,
+    RateLimited,
+    RunCancelled,
+)
+from trimtab.dispatch.visit import Visit
+from trimtab.guards import redact
+from trimtab.ledger import Ledger
+from trimtab.store import EndRecord, Writer
+
+_REFUSALS = (BudgetExceeded, RateLimited, QueueFull, Forbidden, LedgerUnavailable, DeadlineExceeded)
+Watcher = Callable[[CallRecord], None]
+
+
+class Recording:
+    """Constructed by `app/`. `watchers` (metrics, spans) see each record; they must not block or raise."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        writer: Writer,
+        ledger: Ledger,
+        clock: Clock,
+        watchers: tuple[Watcher, ...] = (),
+    ) -> None:
+        self._writer, self._ledger, self._clock, self._watchers = writer, ledger, clock, watchers
+        self._content = settings.traces.content
+        self._by_tenant: dict[str, ContentMode] = {
+            tenant.name: tenant.content for tenant in settings.tenant if tenant.content is not None
+        }
+
+    def answered(self, visit: Visit, endpoint: str, model: str, usage: Usage, reply: bytes) -> None:
+        """A call that was answered by a model."""
+        self._record(visit, "ok", "", 200, endpoint, model, usage, reply)
+
+    def recalled(self, visit: Visit, model: str, reply: bytes) -> None:
+        """A call that was answered from the cache."""
+        self._record(visit, "ok", "", 200, "", model, Usage(), reply, answered_by="recall")
+
+    def failed(self, visit: Visit, error: BaseException, reply: bytes = b"") -> None:
+        """A call that was refused, failed, or whose client went away."""
+        status: CallStatus = "failed"
+        code, http_status = "internal_error", 500
+        if isinstance(error, CallError):
+            code, http_status = error.code, getattr(error, "status", None) or 0
+            status = "refused" if isinstance(error, _REFUSALS) else "failed"
+        if code == RunCancelled.code or not isinstance(error, Exception):
+            status, code = "cancelled", RunCancelled.code
+        last = visit.attempts[-1] if visit.attempts else None
+        endpoint, model = (last.endpoint, last.model) if last else ("", "")
+        usage = last.usage if last else Usage()
+        self._record(visit, status, code, http_status, endpoint, model, usage, reply, answered_by="none")
+
+    def _record(
+        self,
+        visit: Visit,
+        status: CallStatus,
+        code: str,
+        http_status: int,
+        endpoint: str,
+        model: str,
+        usage: Usage,
+        reply: bytes,
+        answered_by: str = "model",
+    ) -> None:
+        who = visit.call.who
+        spent = usage.total_tokens or sum(attempt.usage.total_tokens for attempt in visit.attempts)
+        self._ledger.finish_rates(visit.charges, spent)
+        request, reply = self._content_of(who.tenant, visit.inbound.body, reply)
+        record = CallRecord(
+            call=visit.call,
+            status=status,
+            seconds=self._clock.monotonic() - visit.started,
+            first_token_seconds=visit.first_token_seconds,
+            code=code,
+            http_status=http_status,
+            model=model,
+            endpoint=endpoint,
+            usage=usage,
+            nanodollars=visit.nanodollars,
+            answered_by=answered_by,  # type: ignore[arg-type]
+            decision=visit.decision,
+            attempts=tuple(visit.attempts),
+            request=request,
+            reply=reply,
+        )
+        self._writer.append(record)
+        if visit.inbound.hints.ends_run:
+            self._writer.append(EndRecord(who.tenant, who.run, self._clock.now()))
+        for watch in self._watchers:
+            watch(record)
+
+    def _content_of(self, tenant: str, request: bytes, reply: bytes) -> tuple[bytes, bytes]:
+        mode = self._by_tenant.get(tenant) or self._by_tenant.get("*") or self._content
+        if mode == "store":
+            return request, reply
+        return (redact(request), redact(reply)) if mode == "redact" else (b"", b"")

@@ -1,0 +1,130 @@
+"""The doors for model calls: chat completions, messages, responses, embeddings.
+
+Plain ASGI, because every call comes through here. A client that goes away cancels its call.
+"""
+
+import asyncio
+import ipaddress
+import logging
+
+from starlette.types import Receive, Scope, Send
+
+from trimtab.core import Surface
+from trimtab.core.errors import CallError
+from trimtab.dispatch import Dispatch, Inbound, PlainReply, Reply, StreamReply
+from trimtab.gateway.asgi import EVENTS, Gone, header_list, read_body, send_bytes
+from trimtab.gateway.errors import error_reply
+from trimtab.gateway.hints import hints_of
+from trimtab.wire import anthropic_error, encode_event, openai_error
+
+_log = logging.getLogger(__name__)
+_PATIENCE_SECONDS = 0.1
+_FORWARDED = frozenset((b"x-forwarded-for", b"forwarded", b"x-real-ip"))
+
+
+class CallDoor:
+    """An ASGI endpoint for one surface."""
+
+    def __init__(self, surface: Surface, dispatch: Dispatch, max_body_bytes: int) -> None:
+        self._surface, self._dispatch, self._limit = surface, dispatch, max_body_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        try:
+            hints, key = hints_of(scope["headers"])
+            body = await read_body(scope, receive, self._limit)
+            inbound = Inbound(self._surface, body, key, is_loopback(scope), hints)
+            with _Watch(receive) as watch:
+                reply = await self._dispatch.answer(inbound)
+                await self._send(reply, send, watch)
+        except CallError as error:
+            status, shown, headers = error_reply(error, self._surface)
+            await send_bytes(send, status, shown, headers)
+        except Gone:
+            return
+        except asyncio.CancelledError:
+            if not _Watch.left(asyncio.current_task()):
+                raise
+
+    async def _send(self, reply: Reply, send: Send, watch: "_Watch") -> None:
+        if isinstance(reply, PlainReply):
+            watch.stop()
+            await send_bytes(send, 200, reply.body, dict(reply.headers))
+            return
+        await self._stream(reply, send)
+
+    async def _stream(self, reply: StreamReply, send: Send) -> None:
+        headers = header_list(EVENTS, dict(reply.headers))
+        headers += [(b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        try:
+            async for piece in reply.pieces:
+                if piece:
+                    await send({"type": "http.response.body", "body": piece, "more_body": True})
+        except CallError as error:
+            await send({"type": "http.response.body", "body": self._told(error), "more_body": True})
+        finally:
+            await reply.pieces.aclose()
+        await send({"type": "http.response.body", "body": b""})
+
+    def _told(self, error: CallError) -> bytes:
+        if self._surface == "messages":
+            return encode_event(anthropic_error(error.message, "api_error"), "error")
+        return encode_event(openai_error(error.message, "api_error", error.code, None))
+
+
+class _Watch:
+    """Cancels the request's task when its client goes away.
+
+    Most replies are there before a watcher would pay, so it starts only after a moment.
+    """
+
+    _MESSAGE = "the client went away"
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._task = asyncio.current_task()
+        self._watcher: asyncio.Task[None] | None = None
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(_PATIENCE_SECONDS, self._begin)
+
+    def __enter__(self) -> "_Watch":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        self._timer.cancel()
+        if self._watcher is not None:
+            self._watcher.cancel()
+
+    def _begin(self) -> None:
+        self._watcher = asyncio.get_running_loop().create_task(self._watch())
+
+    async def _watch(self) -> None:
+        message = await self._receive()
+        if message["type"] == "http.disconnect" and self._task is not None:
+            self._task.cancel(self._MESSAGE)
+
+    @staticmethod
+    def left(task: "asyncio.Task[object] | None") -> bool:
+        """Whether it was us who cancelled: then the cancellation ends here."""
+        return task is not None and task.uncancel() == 0
+
+
+def is_loopback(scope: Scope) -> bool:
+    """Whether the client is on this machine. What a proxy forwards may come from anywhere."""
+    client = scope.get("client")
+    if client is None or not _is_local(client[0]):
+        return False
+    return not any(name in _FORWARDED for name, _ in scope["headers"])
+
+
+def _is_local(host: str) -> bool:
+    if host in ("127.0.0.1", "::1"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

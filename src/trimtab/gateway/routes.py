@@ -1,0 +1,88 @@
+"""The gateway's surface: which path leads to which door."""
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
+
+from trimtab.core.errors import CallError
+from trimtab.dispatch import Dispatch
+from trimtab.gateway.calls import CallDoor
+from trimtab.gateway.errors import error_reply
+from trimtab.gateway.openapi import openapi_json
+from trimtab.gateway.runs import Door, HouseDoor, RunDoor
+
+CALL_PATHS = {
+    "/v1/chat/completions": "chat",
+    "/v1/messages": "messages",
+    "/v1/responses": "responses",
+    "/v1/embeddings": "embeddings",
+}
+
+
+class Gateway:
+    """The ASGI application: calls go straight to their doors, everything else through Starlette's routing."""
+
+    def __init__(self, calls: dict[str, CallDoor], rest: ASGIApp) -> None:
+        self._calls, self._rest = calls, rest
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection's request, or the lifespan."""
+        if scope["type"] == "http" and scope["method"] == "POST":
+            door = self._calls.get(scope["path"])
+            if door is not None:
+                await door(scope, receive, send)
+                return
+        await self._rest(scope, receive, send)
+
+
+def build_gateway(
+    dispatch: Dispatch,
+    runs: RunDoor,
+    house: HouseDoor,
+    max_body_bytes: int,
+    lifespan: Lifespan[Starlette] | None = None,
+) -> Gateway:
+    """Put the doors in their places."""
+    calls = {
+        path: CallDoor(surface, dispatch, max_body_bytes)  # type: ignore[arg-type]
+        for path, surface in CALL_PATHS.items()
+    }
+    routes = [
+        Route("/v1/models", Door(house.models), methods=["GET"]),
+        Route("/v1/models/{model:path}", Door(house.model), methods=["GET"]),
+        Route("/v1/runs/{run}/outcome", Door(runs.outcome), methods=["POST"]),
+        Route("/v1/runs/{run}/entries", Door(runs.entry), methods=["POST"]),
+        Route("/healthz", house.healthz),
+        Route("/readyz", house.readyz),
+        Route("/metrics", house.metrics),
+        Route("/openapi.json", _openapi),
+        *[Route(path, _post_only, methods=["GET", "PUT", "PATCH", "DELETE"]) for path in CALL_PATHS],
+    ]
+    rest = Starlette(
+        routes=routes, lifespan=lifespan, exception_handlers={404: _not_found, 405: _wrong_method}
+    )
+    return Gateway(calls, rest)
+
+
+async def _openapi(request: Request) -> Response:
+    return Response(openapi_json(), media_type="application/json")
+
+
+async def _post_only(request: Request) -> Response:
+    return _refusal(405, f"{request.url.path} takes POST", "method_not_allowed", {"allow": "POST"})
+
+
+async def _not_found(request: Request, error: Exception) -> Response:
+    return _refusal(404, f"there is nothing at {request.url.path}", "not_found", {})
+
+
+async def _wrong_method(request: Request, error: Exception) -> Response:
+    headers = getattr(error, "headers", None) or {}
+    return _refusal(405, f"{request.url.path} does not take {request.method}", "method_not_allowed", headers)
+
+
+def _refusal(status: int, message: str, code: str, headers: dict[str, str]) -> Response:
+    _, body, _ = error_reply(CallError(message, code=code))
+    return Response(body, status, media_type="application/json", headers=headers)

@@ -1,0 +1,198 @@
+"""Doors beside the calls: outcomes of runs, entries of tools and compute, models, health, metrics."""
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Protocol, TypeVar
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from trimtab.core import Attribution, Clock, EntryKind, OutcomeRecord, nanodollars_of
+from trimtab.core.errors import (
+    BadRequest,
+    CallError,
+    Forbidden,
+    LedgerUnavailable,
+    NotFound,
+    StoreUnavailable,
+)
+from trimtab.gateway.asgi import Gone, read_body, send_bytes
+from trimtab.gateway.calls import is_loopback
+from trimtab.gateway.errors import error_reply
+from trimtab.gateway.hints import hints_of
+from trimtab.ledger import Ledger
+from trimtab.pool import Pool
+from trimtab.store import Database, Writer, runs
+from trimtab.tenants import KeyFacts, Keyring
+
+_json = msgspec.json.Encoder()
+_SMALL_BODY = 64 * 1024
+T = TypeVar("T")
+Short = Annotated[str, msgspec.Meta(max_length=1000)]
+
+
+class Outcome(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Body of `POST /v1/runs/{id}/outcome`. `tenant`: only admins may name another's."""
+
+    reward: Annotated[float, msgspec.Meta(ge=0, le=1)]
+    by: Short = ""
+    reason: Short = ""
+    tenant: Short | None = None
+
+
+class NewEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Body of `POST /v1/runs/{id}/entries`: a cost that did not come through the gateway."""
+
+    id: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+    kind: EntryKind
+    what: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+    usd: Annotated[float, msgspec.Meta(ge=0, le=1_000_000)]
+    step: Short = ""
+    workflow: Short = ""
+    user: Short = ""
+    reason: Short = ""
+
+
+class RunDoor:
+    """Outcomes and entries."""
+
+    def __init__(
+        self, keyring: Keyring, ledger: Ledger, writer: Writer, database: Database, clock: Clock
+    ) -> None:
+        self._keyring, self._ledger, self._writer = keyring, ledger, writer
+        self._database, self._clock = database, clock
+
+    async def outcome(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Record a reward of a run, any time after its first call; the latest one stands."""
+        key, run, body = await self._open(scope, receive)
+        said = _decode(body, Outcome)
+        tenant = key.tenant if said.tenant is None else said.tenant
+        if tenant != key.tenant and key.role != "admin":
+            raise Forbidden("only an admin key may speak of another tenant's run", param="tenant")
+        await self._require_run(tenant, run)
+        by = said.by or key.user or key.id or "anonymous"
+        record = OutcomeRecord(tenant, run, self._clock.now(), said.reward, by, said.reason)
+        self._writer.append(record)
+        await send_bytes(send, 200, _json.encode(record), {})
+
+    async def entry(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Charge a tool use or compute to a run. Idempotent by `id`."""
+        key, run, body = await self._open(scope, receive)
+        said = _decode(body, NewEntry)
+        if said.kind == "model":
+            raise BadRequest(
+                "model calls are entered by the gateway itself; kind is tool or compute", param="kind"
+            )
+        who = Attribution(
+            tenant=key.tenant,
+            run=run,
+            user=key.user or said.user,
+            key=key.id,
+            workflow=said.workflow,
+            step=said.step,
+            source="headers",
+        )
+        id = f"{said.kind}:{key.tenant}:{run}:{said.id}"
+        try:
+            line = await self._ledger.charge(
+                id, "", who, said.kind, said.what, nanodollars_of(said.usd), said.reason
+            )
+        except StoreUnavailable as error:
+            raise LedgerUnavailable(str(error), retry_after_seconds=2) from error
+        await send_bytes(
+            send, 200, _json.encode({"id": line.id, "nanodollars": line.nanodollars, "run": run}), {}
+        )
+
+    async def _open(self, scope: Scope, receive: Receive) -> tuple[KeyFacts, str, bytes]:
+        _, presented = hints_of(scope["headers"])
+        key = await self._keyring.open(presented, loopback=is_loopback(scope))
+        key.require("operator")
+        return key, scope["path_params"]["run"], await read_body(scope, receive, _SMALL_BODY)
+
+    async def _require_run(self, tenant: str, run: str) -> None:
+        """Raises NotFound. While the database is away nobody can know, and the outcome is taken."""
+        try:
+            await self._writer.flush()
+            known = await self._database.run(lambda connection: runs.exists(connection, tenant, run))
+        except StoreUnavailable:
+            return
+        if not known:
+            raise NotFound(f"tenant {tenant!r} has no run {run!r}", code="run_not_found")
+
+
+def _decode(body: bytes, kind: type[T]) -> T:
+    try:
+        value = msgspec.json.decode(body, type=kind)
+    except msgspec.ValidationError as error:
+        text, _, path = str(error).partition(" - at `$.")
+        raise BadRequest(text, param=path.rstrip("`") or None) from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BadRequest(f"the body is not JSON: {error}") from error
+    return value
+
+
+class Failing(Protocol):
+    """An ASGI motion that may raise CallError."""
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """Serve."""
+        ...
+
+
+class Door:
+    """An ASGI endpoint that turns CallErrors into answers."""
+
+    def __init__(self, motion: Failing) -> None:
+        self._motion = motion
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        try:
+            await self._motion(scope, receive, send)
+        except CallError as error:
+            status, body, headers = error_reply(error)
+            await send_bytes(send, status, body, headers)
+        except Gone:
+            return
+
+
+class HouseDoor:
+    """Models, health and metrics."""
+
+    def __init__(
+        self, keyring: Keyring, pool: Pool, render_metrics: Callable[[], bytes], ready: Callable[[], str]
+    ) -> None:
+        self._keyring, self._pool = keyring, pool
+        self._render_metrics, self._ready = render_metrics, ready
+
+    async def models(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """`GET /v1/models`: what this key may name."""
+        _, presented = hints_of(scope["headers"])
+        key = await self._keyring.open(presented, loopback=is_loopback(scope))
+        names = [name for name in self._pool.names if not key.models or name in key.models]
+        listed = [{"id": name, "object": "model", "created": 0, "owned_by": "trimtab"} for name in names]
+        await send_bytes(send, 200, _json.encode({"object": "list", "data": listed}), {})
+
+    async def model(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """`GET /v1/models/{model}`."""
+        _, presented = hints_of(scope["headers"])
+        await self._keyring.open(presented, loopback=is_loopback(scope))
+        name = scope["path_params"]["model"]
+        self._pool.candidates(name)
+        shown = {"id": name, "object": "model", "created": 0, "owned_by": "trimtab"}
+        await send_bytes(send, 200, _json.encode(shown), {})
+
+    async def healthz(self, request: Request) -> Response:
+        """200 as long as the process answers."""
+        return Response(b'{"status":"ok"}', media_type="application/json")
+
+    async def readyz(self, request: Request) -> Response:
+        """200 when calls can be served; 503 with the reason else."""
+        reason = self._ready()
+        body = _json.encode({"status": "ready"} if not reason else {"status": "not ready", "reason": reason})
+        return Response(body, 503 if reason else 200, media_type="application/json")
+
+    async def metrics(self, request: Request) -> Response:
+        """Prometheus text."""
+        return Response(self._render_metrics(), media_type="text/plain; version=0.0.4; charset=utf-8")

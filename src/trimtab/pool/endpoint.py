@@ -1,0 +1,115 @@
+"""One endpoint as it stands: places in flight, who waits for one, breaker, latencies, machine cost."""
+
+import asyncio
+
+from trimtab.config import EndpointSettings
+from trimtab.core import Call, Clock
+from trimtab.core.errors import DeadlineExceeded, QueueFull
+from trimtab.pool.machine import MachineCost
+from trimtab.scheduling import Breaker, BreakerRules, Event, FairQueue, Latency, admits, after
+
+_ASSUMED_SECONDS = 2.0
+_ASSUMED_P95_SECONDS = 20.0
+_ASSUMED_FIRST_TOKEN_SECONDS = 0.5
+
+
+class Waiter:
+    """A call waiting for a place."""
+
+    __slots__ = ("ready",)
+
+    def __init__(self) -> None:
+        self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+
+class Endpoint:
+    """Runtime state of one endpoint. All methods run on the event loop; times are the clock's monotonic."""
+
+    def __init__(self, settings: EndpointSettings, secret: str, clock: Clock, tenant_limit: int) -> None:
+        self.settings, self.secret, self._clock = settings, secret, clock
+        self.name = settings.name
+        self.in_flight = 0
+        self.share = settings.concurrency
+        self.queue: FairQueue[Waiter] = FairQueue(tenant_limit, settings.max_queued)
+        self.latency = Latency()
+        self.first_token = Latency()
+        self.machine = MachineCost(settings.gpu_hour_usd)
+        self._breaker = Breaker()
+        self._rules = BreakerRules(
+            consecutive_failures=settings.breaker.failures,
+            cooldown_seconds=settings.breaker.cooldown_seconds,
+            cooldown_cap_seconds=settings.breaker.max_cooldown_seconds,
+        )
+
+    @property
+    def available(self) -> bool:
+        """False while the breaker is open."""
+        return admits(self._breaker, self._clock.monotonic())
+
+    @property
+    def breaker_state(self) -> str:
+        """closed, open or half_open."""
+        return self._breaker.state
+
+    def note(self, event: Event) -> None:
+        """Tell the breaker how an attempt went."""
+        self._breaker = after(self._breaker, event, self._clock.monotonic(), self._rules)
+
+    @property
+    def p50_seconds(self) -> float:
+        """Median latency, a guess before the first answer."""
+        return self.latency.p50_seconds or _ASSUMED_SECONDS
+
+    @property
+    def p95_seconds(self) -> float:
+        """95th percentile, a guess before the first answer."""
+        return self.latency.p95_seconds or _ASSUMED_P95_SECONDS
+
+    @property
+    def first_token_seconds(self) -> float:
+        """Median time to first token, a guess before the first stream."""
+        return self.first_token.p50_seconds or min(self.p50_seconds, _ASSUMED_FIRST_TOKEN_SECONDS)
+
+    def share_out(self, processes: int) -> None:
+        """Our part of the endpoint's concurrency among so many processes; at least one."""
+        self.share = max(1, self.settings.concurrency // max(1, processes))
+        self._let_in()
+
+    async def enter(self, call: Call, weight: float, seconds: float) -> None:
+        """Take a place, waiting fairly for at most `seconds`. Raises QueueFull, DeadlineExceeded."""
+        if self.in_flight < self.share and not len(self.queue):
+            self.in_flight += 1
+            return
+        waiter = Waiter()
+        if not self.queue.push(waiter, call.who.tenant, weight, call.priority):
+            raise QueueFull(
+                f"the queue of endpoint {self.name} is full", retry_after_seconds=max(1.0, self.p50_seconds)
+            )
+        try:
+            async with asyncio.timeout(seconds):
+                await waiter.ready
+        except TimeoutError as error:
+            self._withdraw(waiter)
+            raise DeadlineExceeded(f"no place at endpoint {self.name} within {seconds:.1f} s") from error
+        except BaseException:
+            self._withdraw(waiter)
+            raise
+
+    def leave(self) -> None:
+        """Give a place back and let the next one in."""
+        self.in_flight -= 1
+        self._let_in()
+
+    def _let_in(self) -> None:
+        while self.in_flight < self.share:
+            waiter = self.queue.pop()
+            if waiter is None:
+                return
+            if not waiter.ready.done():
+                self.in_flight += 1
+                waiter.ready.set_result(None)
+
+    def _withdraw(self, waiter: Waiter) -> None:
+        """A waiter that gave up at the very moment it was let in hands its place on."""
+        if not self.queue.remove(waiter) and waiter.ready.done() and not waiter.ready.cancelled():
+            self.leave()

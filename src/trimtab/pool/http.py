@@ -1,0 +1,151 @@
+"""HTTP to endpoints: one connection pool a process, deadlines on every wait, failures told apart by whether the
+endpoint may have charged.
+
+aiohttp rather than a Rust client: cancelling a request must close its connection, so that a client that goes
+away stops the generation it would pay for.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+import aiohttp
+
+from trimtab.config import TimeoutSettings
+from trimtab.core.errors import UpstreamError
+
+_KEEPALIVE_SECONDS = 30
+_MOST_REPLY_BYTES = 64 * 1024 * 1024
+
+
+class Answer:
+    """An endpoint's open response. Bodies are read with deadlines; errors are UpstreamErrors."""
+
+    def __init__(self, response: aiohttp.ClientResponse, endpoint: str, timeouts: TimeoutSettings) -> None:
+        self._response, self._endpoint, self._timeouts = response, endpoint, timeouts
+        self.status = response.status
+        self.headers: Mapping[str, str] = response.headers
+
+    async def body(self) -> bytes:
+        """The whole body (at most 64 MiB). Raises UpstreamError."""
+        parts: list[bytes] = []
+        size = 0
+        async for part in self.parts():
+            size += len(part)
+            if size > _MOST_REPLY_BYTES:
+                raise self._error("sent more than 64 MiB", "upstream_too_large", retryable=False)
+            parts.append(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    async def parts(self) -> AsyncIterator[bytes]:
+        """The body as it comes, with the idle deadline between parts. Raises UpstreamError."""
+        content = self._response.content
+        try:
+            while part := await self._next(content):
+                yield part
+        except TimeoutError as error:
+            raise self._error(
+                f"sent nothing for {self._timeouts.idle:g} s", "upstream_idle_timeout", retryable=True
+            ) from error
+        except (aiohttp.ClientError, ConnectionError) as error:
+            raise self._error(
+                f"broke off its reply: {_words(error)}", "upstream_broken_reply", retryable=True
+            ) from error
+
+    async def _next(self, content: aiohttp.StreamReader) -> bytes:
+        part = content.read_nowait()
+        if part or content.at_eof():
+            return part
+        async with asyncio.timeout(self._timeouts.idle):
+            return await content.readany()
+
+    def _error(self, what: str, code: str, *, retryable: bool) -> UpstreamError:
+        return UpstreamError(
+            f"endpoint {self._endpoint} {what}",
+            endpoint=self._endpoint,
+            status=self.status,
+            code=code,
+            retryable=retryable,
+            billable=True,
+        )
+
+
+class Http:
+    """The process's client. Constructed by `app/`, opened inside the event loop."""
+
+    def __init__(self) -> None:
+        self._session: aiohttp.ClientSession | None = None
+
+    async def start(self) -> None:
+        """Open the connection pool."""
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEPALIVE_SECONDS),
+            auto_decompress=True,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            skip_auto_headers=("User-Agent", "Accept"),
+            timeout=aiohttp.ClientTimeout(total=None),
+        )
+
+    async def close(self) -> None:
+        """Close all connections."""
+        if self._session is not None:
+            await self._session.close()
+
+    @asynccontextmanager
+    async def send(
+        self,
+        endpoint: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        timeouts: TimeoutSettings,
+        head_seconds: float,
+    ) -> AsyncIterator[Answer]:
+        """POST and wait at most `head_seconds` for the response's head. Leaving the block early closes the
+        connection. Raises UpstreamError; `billable` is False only when nothing can have been charged.
+        """
+        assert self._session is not None
+        deadlines = aiohttp.ClientTimeout(total=None, sock_connect=timeouts.connect)
+        request = self._session.post(
+            url, data=body, headers=headers, timeout=deadlines, allow_redirects=False
+        )
+        try:
+            async with asyncio.timeout(head_seconds):
+                response = await request
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+            raise _not_sent(endpoint, error) from error
+        except aiohttp.InvalidURL as error:
+            raise _not_sent(endpoint, error) from error
+        except TimeoutError as error:
+            raise UpstreamError(
+                f"endpoint {endpoint} gave no answer within {head_seconds:g} s",
+                endpoint=endpoint,
+                code="upstream_timeout",
+                billable=True,
+            ) from error
+        except (aiohttp.ClientError, ConnectionError) as error:
+            raise UpstreamError(
+                f"endpoint {endpoint} closed the connection before it answered: {_words(error)}",
+                endpoint=endpoint,
+                code="upstream_disconnected",
+                billable=True,
+            ) from error
+        try:
+            yield Answer(response, endpoint, timeouts)
+        finally:
+            if not response.content.at_eof():
+                response.close()
+            response.release()
+
+
+def _not_sent(endpoint: str, error: Exception) -> UpstreamError:
+    return UpstreamError(
+        f"endpoint {endpoint} cannot be reached: {_words(error)}",
+        endpoint=endpoint,
+        code="upstream_unreachable",
+        billable=False,
+    )
+
+
+def _words(error: Exception) -> str:
+    return str(error).strip() or type(error).__name__

@@ -1,0 +1,101 @@
+"""All endpoints, and what each offers for a call."""
+
+import difflib
+from collections.abc import Mapping, Sequence
+
+from trimtab.config import EndpointSettings, ModelSettings, Settings
+from trimtab.core import Call, Clock, Offer, Price
+from trimtab.core.errors import UnknownModel
+from trimtab.pool.endpoint import Endpoint
+
+
+class Pool:
+    """Constructed by `app/`. `prices` by (endpoint, model)."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        secrets: Mapping[str, str],
+        prices: Mapping[tuple[str, str], Price],
+        clock: Clock,
+    ) -> None:
+        tenant_limit = max((tenant.max_queued for tenant in settings.tenant), default=256)
+        self.endpoints = {
+            each.name: Endpoint(each, secrets.get(each.name, ""), clock, tenant_limit)
+            for each in settings.endpoint
+        }
+        self._models = {model.name: model for model in settings.model}
+        self._prices = prices
+        self._served = _served(settings.endpoint)
+
+    @property
+    def names(self) -> list[str]:
+        """Every model a client may name, sorted."""
+        return sorted({*self._served, *(m.name for m in self._models.values() if m.candidates)})
+
+    def model(self, name: str) -> ModelSettings:
+        """What is known of a model."""
+        return self._models.get(name) or ModelSettings(name=name)
+
+    def candidates(self, name: str) -> tuple[str, ...]:
+        """The models a name stands for. Raises UnknownModel naming close matches."""
+        if name in self._served:
+            return (name,)
+        known = self._models.get(name)
+        if known is not None and known.candidates:
+            return known.candidates
+        close = difflib.get_close_matches(name, self.names, n=3, cutoff=0.5)
+        hint = f"; did you mean {', '.join(close)}?" if close else f"; known: {', '.join(self.names[:20])}"
+        raise UnknownModel(f"no endpoint serves the model {name!r}{hint}", param="model")
+
+    def offers(self, call: Call, models: Sequence[str]) -> tuple[Offer, ...]:
+        """Every endpoint's terms for a call to any of `models`."""
+        return tuple(
+            [
+                self._offer(self.endpoints[name], model, call)
+                for model in models
+                for name in self._served.get(model, ())
+                if _speaks(self.endpoints[name].settings, call)
+            ]
+        )
+
+    def price(self, endpoint: str, model: str) -> Price:
+        """The price of a model at an endpoint."""
+        return self._prices.get((endpoint, model)) or Price()
+
+    def _offer(self, endpoint: Endpoint, model: str, call: Call) -> Offer:
+        known, settings = self.model(model), endpoint.settings
+        price = self.price(endpoint.name, model)
+        output = call.max_output_tokens * call.choices
+        likely = price.worst_cost(call.input_tokens // 4, min(output, 512))
+        quality = known.quality if settings.quality is None else settings.quality
+        return Offer(
+            endpoint=endpoint.name,
+            model=model,
+            price=price,
+            predicted_nanodollars=likely,
+            worst_nanodollars=price.worst_cost(call.input_tokens, output, settings.timeouts.total),
+            quality=quality,
+            precision_bits=settings.precision_bits,
+            context_tokens=settings.context_tokens or known.context_tokens,
+            capabilities=frozenset(settings.capabilities or known.capabilities),
+            latency_seconds=endpoint.p50_seconds,
+            first_token_seconds=endpoint.first_token_seconds,
+            p95_seconds=endpoint.p95_seconds,
+            in_flight=endpoint.in_flight,
+            queued=len(endpoint.queue),
+            concurrency=endpoint.share,
+            available=endpoint.available,
+        )
+
+
+def _served(endpoints: Sequence[EndpointSettings]) -> dict[str, list[str]]:
+    served: dict[str, list[str]] = {}
+    for endpoint in endpoints:
+        for model in endpoint.models:
+            served.setdefault(model, []).append(endpoint.name)
+    return served
+
+
+def _speaks(settings: EndpointSettings, call: Call) -> bool:
+    return call.surface != "embeddings" or settings.style != "anthropic"

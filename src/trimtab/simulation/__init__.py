@@ -1,0 +1,47 @@
+"""Simulation: the demo's shop, customers and simulated expert, the cassette of recorded runs, and the driver.
+
+It reaches the gateway over HTTP only. Heavy libraries are imported where they are used, not here.
+"""
+
+from trimtab.simulation.cassette import Billed, Cassette, cassette_app, load_cassette
+from trimtab.simulation.demo import DemoRun, demo_runs
+from trimtab.simulation.door import Identity
+from trimtab.simulation.expert import SIMULATED_MODELS, ExpertModel, expert_app
+from trimtab.simulation.local_server import LocalServer
+from trimtab.simulation.records import RecordedRun, read_domains, read_runs
+from trimtab.simulation.replay import ReplayRun, replay_runs
+from trimtab.simulation.report import CallMeasure, Percentiles, RunMeasure, TrafficReport
+from trimtab.simulation.support import TENANTS
+from trimtab.simulation.traffic import Desk, Finish, Mode, PlannedRun, Traffic
+from trimtab.simulation.transcript import RecordedCall, calls_of
+
+__all__ = [
+    "SIMULATED_MODELS",
+    "TENANTS",
+    "Billed",
+    "CallMeasure",
+    "Cassette",
+    "DemoRun",
+    "Desk",
+    "ExpertModel",
+    "Finish",
+    "Identity",
+    "LocalServer",
+    "Mode",
+    "Percentiles",
+    "PlannedRun",
+    "RecordedCall",
+    "RecordedRun",
+    "ReplayRun",
+    "RunMeasure",
+    "Traffic",
+    "TrafficReport",
+    "calls_of",
+    "cassette_app",
+    "demo_runs",
+    "expert_app",
+    "load_cassette",
+    "read_domains",
+    "read_runs",
+    "replay_runs",
+]

@@ -1,0 +1,169 @@
+"""Recorded agent runs: a streaming, typed reader of JSONL (plain or gzip) in the shape of tau2 traces.
+
+Used by the cassette and the replay; it reads one line at a time and never holds the whole file.
+"""
+
+import gzip
+import hashlib
+import re
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal, TypeVar
+
+import msgspec
+
+from trimtab.core import Usage
+from trimtab.core.errors import DataError
+
+_GZIP_MAGIC = b"\x1f\x8b"
+_T = TypeVar("_T")
+
+
+class RecordedToolCall(msgspec.Struct, frozen=True):
+    """A tool call; `arguments` is the JSON text of an object, as recorded."""
+
+    id: str
+    name: str
+    arguments: msgspec.Raw
+
+    def __post_init__(self) -> None:
+        if not bytes(self.arguments).lstrip().startswith(b"{"):
+            raise ValueError("Expected `object` of arguments")
+
+
+class RecordedUsage(msgspec.Struct, frozen=True):
+    """Tokens the provider reported for one message."""
+
+    prompt_tokens: int
+    completion_tokens: int
+
+    def known(self) -> Usage:
+        """The same in the vocabulary of the house."""
+        return Usage(input_tokens=self.prompt_tokens, output_tokens=self.completion_tokens)
+
+
+class RecordedMessage(msgspec.Struct, frozen=True):
+    """One message. `audience` says whose tool call a tool message answers; `t` is seconds from the start."""
+
+    role: Literal["system", "user", "assistant", "tool"]
+    content: str | None
+    tool_calls: tuple[RecordedToolCall, ...] = ()
+    tool_call_id: str | None = None
+    audience: Literal["assistant", "user"] = msgspec.field(name="for", default="assistant")
+    usage: RecordedUsage | None = None
+    cost_usd: float | None = None
+    t: float | None = None
+    error: bool = False
+
+
+class RecordedRun(msgspec.Struct, frozen=True):
+    """One run of an agent on a task, with the reward somebody measured."""
+
+    agent: str
+    domain: str
+    task: str
+    trial: int
+    reward: float
+    messages: tuple[RecordedMessage, ...]
+    agent_cost_usd: float | None = None
+    duration_s: float | None = None
+    end: str = ""
+
+    @property
+    def id(self) -> str:
+        """A name fit for a header and a path; unlike tasks never share one."""
+        return ".".join((slug(self.agent), slug(self.domain), slug(self.task), str(self.trial)))
+
+
+class DomainTool(msgspec.Struct, frozen=True):
+    """A tool the agent was given; `parameters` is its JSON schema as recorded."""
+
+    name: str
+    parameters: msgspec.Raw
+    description: str = ""
+    read_only: bool = False
+
+
+class Domain(msgspec.Struct, frozen=True):
+    """What every run of a domain starts with: the policy as system prompt, and the tools."""
+
+    domain: str
+    policy: str
+    tools: tuple[DomainTool, ...] = ()
+
+
+def slug(text: str) -> str:
+    """Letters, digits, dot, dash and underscore, at most 48; altered text gets a hash, so none collide."""
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-")
+    if plain == text and len(plain) <= 48:
+        return plain
+    return f"{plain[:40]}-{hashlib.blake2b(text.encode(), digest_size=3).hexdigest()}"
+
+
+def read_runs(path: Path) -> Iterator[RecordedRun]:
+    """Yields the runs of a file in order. Raises DataError naming file, line, field and remedy."""
+    return _read(path, msgspec.json.Decoder(RecordedRun))
+
+
+def read_domains(runs_path: Path) -> dict[str, Domain]:
+    """The domains file beside a runs file, by name; empty where there is none."""
+    for name in ("domains.jsonl.gz", "domains.jsonl"):
+        path = runs_path.parent / name
+        if path.exists():
+            return {found.domain: found for found in _read(path, msgspec.json.Decoder(Domain))}
+    return {}
+
+
+def _read(path: Path, decoder: msgspec.json.Decoder[_T]) -> Iterator[_T]:
+    for number, line in _lines(path):
+        if not line.strip():
+            continue
+        try:
+            yield decoder.decode(line)
+        except msgspec.ValidationError as error:
+            problem, _, place = str(error).partition(" - at ")
+            raise DataError(
+                problem,
+                file=str(path),
+                line=number,
+                field=place.strip("`") or "$",
+                remedy="mend this line, or export the runs again; docs: the shape of recorded runs",
+            ) from error
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise DataError(
+                f"not JSON: {error}",
+                file=str(path),
+                line=number,
+                remedy="each line must be one whole JSON object in UTF-8",
+            ) from error
+
+
+def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    number = 0
+    try:
+        with path.open("rb") as probe:
+            packed = probe.read(2) == _GZIP_MAGIC
+        with gzip.open(path, "rb") if packed else path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                yield number, line
+    except FileNotFoundError as error:
+        raise DataError("no such file", file=str(path), remedy="check the path") from error
+    except EOFError as error:
+        raise DataError(
+            "the gzip file is cut off",
+            file=str(path),
+            line=number + 1,
+            remedy=f"copy or download it again; {number} lines before this one are whole",
+        ) from error
+    except (gzip.BadGzipFile, zlib.error) as error:
+        raise DataError(
+            f"the gzip data is damaged: {error}",
+            file=str(path),
+            line=number + 1,
+            remedy="copy or download it again",
+        ) from error
+    except OSError as error:
+        raise DataError(
+            f"cannot be read: {error.strerror}", file=str(path), remedy="check the path"
+        ) from error

@@ -1,0 +1,34 @@
+"""The database and the journal: everything that must outlive a process."""
+
+from trimtab.store import calls, entries, keys, meters, processes, recalls, runs
+from trimtab.store.apply import bury
+from trimtab.store.database import Database, url_of
+from trimtab.store.journal import EndRecord, Journal, RecallRecord
+from trimtab.store.meters import Ask, Grant
+from trimtab.store.migrate import migrate
+from trimtab.store.processes import Fenced
+from trimtab.store.recover import bury_silent, recover_journals
+from trimtab.store.writer import Writer
+
+__all__ = [
+    "Ask",
+    "Database",
+    "EndRecord",
+    "Fenced",
+    "Grant",
+    "Journal",
+    "RecallRecord",
+    "Writer",
+    "bury",
+    "bury_silent",
+    "calls",
+    "entries",
+    "keys",
+    "meters",
+    "migrate",
+    "processes",
+    "recalls",
+    "recover_journals",
+    "runs",
+    "url_of",
+]

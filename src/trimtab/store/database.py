@@ -1,0 +1,102 @@
+"""Opens the database (SQLite file or PostgreSQL) and is the one door through which blocking work enters.
+
+Everything here raises `StoreUnavailable` when the database does not answer; nothing else leaks out.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from trimtab.core.errors import ConfigError, StoreUnavailable
+
+T = TypeVar("T")
+SQLITE_FILE = "trimtab.sqlite"
+_BUSY_SECONDS = 10
+_CONNECT_SECONDS = 3
+
+
+def url_of(database: str, data: Path) -> URL:
+    """`sqlite` -> the file in `data`; a postgresql:// URL -> the same with the psycopg driver."""
+    if database == "sqlite":
+        return URL.create("sqlite", database=str(data / SQLITE_FILE))
+    try:
+        url = make_url(database)
+    except Exception as error:
+        raise ConfigError(f"not a database URL: {error}", key="server.database") from error
+    if url.get_backend_name() not in ("postgresql", "postgres"):
+        raise ConfigError("expected `sqlite` or a postgresql:// URL", key="server.database")
+    return url.set(drivername="postgresql+psycopg")
+
+
+class Database:
+    """An engine and three threads: `run` executes a function in one transaction, off the event loop."""
+
+    def __init__(self, url: URL) -> None:
+        self.url = url
+        self.engine = _engine(url)
+        self._threads = ThreadPoolExecutor(max_workers=3, thread_name_prefix="store")
+
+    @property
+    def sqlite(self) -> bool:
+        """True for the embedded database."""
+        return self.url.get_backend_name() == "sqlite"
+
+    def transact(self, work: Callable[[Connection], T]) -> T:
+        """Run `work` in one transaction in this thread. Raises StoreUnavailable."""
+        try:
+            with self.engine.begin() as connection:
+                return work(connection)
+        except OperationalError as error:
+            raise StoreUnavailable(f"the database does not answer: {_reason(error)}") from error
+        except DBAPIError as error:
+            if error.connection_invalidated:
+                raise StoreUnavailable(f"the database connection was lost: {_reason(error)}") from error
+            raise
+
+    async def run(self, work: Callable[[Connection], T]) -> T:
+        """`transact` in a store thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self.transact, work)
+
+    def close(self) -> None:
+        """Finish queued work and give all connections back."""
+        self._threads.shutdown(wait=True)
+        self.engine.dispose()
+
+
+def _reason(error: DBAPIError) -> str:
+    text = str(error.orig).strip() or type(error.orig).__name__
+    return text.splitlines()[0]
+
+
+def _engine(url: URL) -> Engine:
+    if url.get_backend_name() == "sqlite":
+        engine = create_engine(url, connect_args={"timeout": _BUSY_SECONDS, "check_same_thread": False})
+        event.listen(engine, "connect", _tune_sqlite)
+        event.listen(engine, "begin", _begin_immediate)
+        return engine
+    return create_engine(
+        url,
+        pool_size=4,
+        max_overflow=4,
+        pool_timeout=_CONNECT_SECONDS,
+        pool_pre_ping=True,
+        connect_args={"connect_timeout": _CONNECT_SECONDS, "options": "-c statement_timeout=30000"},
+    )
+
+
+def _tune_sqlite(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
+    connection.isolation_level = None
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "temp_store=MEMORY", "cache_size=-16000"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_immediate(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")

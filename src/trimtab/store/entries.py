@@ -1,0 +1,53 @@
+"""Ledger entries: insert, and sums of them."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, insert
+
+from trimtab.core import Entry
+from trimtab.store.meters import upsert
+from trimtab.store.schema import entry
+
+
+def row_of(line: Entry) -> dict[str, object]:
+    """An entry as a row."""
+    usage = line.usage
+    return {
+        "id": line.id,
+        "call": line.call,
+        "at": line.at,
+        "tenant": line.tenant,
+        "run": line.run,
+        "user": line.user,
+        "workflow": line.workflow,
+        "step": line.step,
+        "key": line.key,
+        "kind": line.kind,
+        "endpoint": line.endpoint,
+        "model": line.model,
+        "nanodollars": line.nanodollars,
+        "certainty": line.certainty,
+        "input_tokens": usage.input_tokens,
+        "cached_tokens": usage.cached_tokens,
+        "cache_write_tokens": usage.cache_write_tokens,
+        "output_tokens": usage.output_tokens,
+        "reasoning_tokens": usage.reasoning_tokens,
+        "upstream_nanodollars": line.upstream_nanodollars,
+        "reason": line.reason,
+    }
+
+
+def insert_entries(connection: Connection, lines: Sequence[Entry]) -> None:
+    """Append entries known to be new."""
+    if lines:
+        connection.execute(insert(entry), [row_of(line) for line in lines])
+
+
+def insert_new_entries(connection: Connection, lines: Sequence[Entry]) -> list[Entry]:
+    """Append those entries whose id is not there yet; returns the ones that were appended."""
+    added = []
+    for line in lines:
+        statement = upsert(connection, entry).values(row_of(line)).on_conflict_do_nothing()
+        if connection.execute(statement).rowcount == 1:
+            added.append(line)
+    return added

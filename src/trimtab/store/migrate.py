@@ -1,0 +1,38 @@
+"""Brings a database to the current schema. Alembic is imported only when there is something to do."""
+
+from pathlib import Path
+
+from sqlalchemy import Connection, inspect, text
+
+from trimtab.store.database import Database
+
+HEAD = "0001"
+_LOCK = 7_246_131
+
+
+def migrate(database: Database) -> None:
+    """Upgrade to `HEAD`; two processes at once wait for each other. Raises StoreUnavailable."""
+    if database.transact(_version) == HEAD:
+        return
+    database.transact(_upgrade)
+
+
+def _version(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    version: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    return version
+
+
+def _upgrade(connection: Connection) -> None:
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+    if _version(connection) == HEAD:
+        return
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")

@@ -1,0 +1,154 @@
+"""Who may come in: API keys, checked in memory, kept in the store as digests.
+
+Without any key ever made, only loopback is served. A revoked or expired key stops working within
+`refresh_seconds` on every process.
+"""
+
+import asyncio
+import hashlib
+import secrets
+from collections.abc import Sequence
+
+import msgspec
+from sqlalchemy import Connection
+
+from trimtab.core import Clock, IdSource, Role
+from trimtab.core.errors import Forbidden, LedgerUnavailable, StoreUnavailable, Unauthenticated
+from trimtab.store import Database, keys
+
+KEY_PREFIX = "tt-"
+_HINT_LENGTH = 10
+_UNKNOWN_SECONDS = 2.0
+_MOST_UNKNOWN = 10_000
+_RANKS: dict[Role, int] = {"viewer": 0, "operator": 1, "admin": 2}
+
+
+class KeyFacts(msgspec.Struct, frozen=True, gc=False):
+    """What a key says of its bearer. `models` empty: all models."""
+
+    id: str
+    tenant: str
+    user: str = ""
+    role: Role = "operator"
+    models: tuple[str, ...] = ()
+    expires_at: float | None = None
+
+    def require(self, role: Role) -> None:
+        """Raises Forbidden below `role`."""
+        if _RANKS[self.role] < _RANKS[role]:
+            raise Forbidden(f"this needs the role {role}; the key has {self.role}")
+
+
+LOCAL = KeyFacts(id="", tenant="default", role="admin")
+
+
+def digest_of(key: str) -> str:
+    """What is stored of a key. Keys carry 256 random bits, so a plain hash cannot be searched."""
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+class Keyring:
+    """Constructed by `app/`; `run` is its refreshing task."""
+
+    def __init__(self, database: Database, clock: Clock, refresh_seconds: float = 2.0) -> None:
+        self._database, self._clock, self._refresh_seconds = database, clock, refresh_seconds
+        self._known: dict[str, KeyFacts] = {}
+        self._by_key: dict[str, KeyFacts] = {}
+        self._unknown: dict[str, float] = {}
+        self._locked = False
+
+    async def open(self, key: str, *, loopback: bool) -> KeyFacts:
+        """The facts of a presented key ('' if none). Raises Unauthenticated, LedgerUnavailable."""
+        facts = self._by_key.get(key)
+        if facts is None:
+            facts = await self._open_slowly(key, loopback)
+        if facts.expires_at is not None and facts.expires_at <= self._clock.now():
+            raise Unauthenticated("this key has expired; make a new one with `trimtab keys create`")
+        return facts
+
+    async def _open_slowly(self, key: str, loopback: bool) -> KeyFacts:
+        if not self._locked:
+            if loopback:
+                return LOCAL
+            raise Unauthenticated(
+                "no key is configured, so only loopback is served; make one with `trimtab keys create`"
+            )
+        if not key:
+            raise Unauthenticated("no API key: send `Authorization: Bearer <key>` (or `x-api-key`)")
+        digest = digest_of(key)
+        facts = self._known.get(digest) or await self._look_up(digest)
+        if facts is None:
+            raise Unauthenticated("unknown or revoked API key")
+        self._by_key[key] = facts
+        return facts
+
+    async def _look_up(self, digest: str) -> KeyFacts | None:
+        now = self._clock.now()
+        if now - self._unknown.get(digest, 0.0) < _UNKNOWN_SECONDS:
+            return None
+        try:
+            row = await self._database.run(lambda connection: keys.by_digest(connection, digest))
+        except StoreUnavailable as error:
+            raise LedgerUnavailable(f"keys cannot be checked: {error}", retry_after_seconds=2) from error
+        if row is None or row.revoked_at is not None:
+            if len(self._unknown) >= _MOST_UNKNOWN:
+                self._unknown.clear()
+            self._unknown[digest] = now
+            return None
+        return _facts(row)
+
+    async def load(self) -> None:
+        """Read all keys. Raises StoreUnavailable."""
+
+        def work(connection: Connection) -> Sequence[keys.KeyRow]:
+            return keys.everyone(connection)
+
+        rows = await self._database.run(work)
+        self._locked = bool(rows)
+        good = {row.digest: _facts(row) for row in rows if row.revoked_at is None}
+        if good != self._known:
+            self._known = good
+            self._by_key.clear()
+
+    async def run(self) -> None:
+        """Refresh until cancelled."""
+        while True:
+            await asyncio.sleep(self._refresh_seconds)
+            try:
+                await self.load()
+            except StoreUnavailable:
+                continue
+
+
+def _facts(row: keys.KeyRow) -> KeyFacts:
+    role = msgspec.convert(row.role, Role)
+    return KeyFacts(row.id, row.tenant, row.user, role, row.models, row.expires_at)
+
+
+def create_key(
+    database: Database,
+    clock: Clock,
+    tenant: str,
+    user: str,
+    role: Role,
+    models: tuple[str, ...] = (),
+    expires_at: float | None = None,
+    note: str = "",
+) -> tuple[str, keys.KeyRow]:
+    """Make a key: the secret (shown once, never stored) and its row. Raises StoreUnavailable."""
+    secret = KEY_PREFIX + secrets.token_urlsafe(32)
+    now = clock.now()
+    row = keys.KeyRow(
+        id=IdSource().new(now),
+        digest=digest_of(secret),
+        hint=secret[:_HINT_LENGTH],
+        tenant=tenant,
+        user=user,
+        role=role,
+        models=models,
+        note=note,
+        created_at=now,
+        expires_at=expires_at,
+    )
+    database.transact(lambda connection: keys.add(connection, row))
+    return secret, row
