@@ -94,7 +94,8 @@ def figures(running: Running, fleet: Fleet, python: Path, plan: Plan) -> Round:
     plain = open_loop(running.plain, load, rate, stream=False)
     stream = open_loop(running.streamed, load, plan.low_rate, stream=True)
     loaded = memory(leader) if leader else None
-    others = round((fleet.strangers_seconds() - strangers) / (time.monotonic() - began), 3)
+    spent = max(0.0, fleet.strangers_seconds() - strangers)
+    others = round(spent / (time.monotonic() - began), 3)
     return Round(running.cold_seconds, idle, loaded, closed, rate, plain, stream, others)
 
 

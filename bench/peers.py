@@ -29,6 +29,7 @@ PORTKEY_SERVER = "@hono/node-server", "1.14.1"
 TOOLS = ("uvloop==0.23.0", "httptools==0.9.0", "py-spy==0.4.3")
 DEBIAN = {"nginx": "nginx-light", "wrk": "wrk"}
 
+TRIMTAB = Path(sys.prefix) / "bin" / "trimtab"
 PORTKEY_MODULE = PEERS / "portkey" / "node_modules" / PORTKEY[0]
 
 
@@ -125,10 +126,10 @@ def install_portkey() -> str:
 
 
 def find_trimtab() -> str:
-    """Trimtab from this checkout's environment: its version and commit."""
-    if not (ROOT / ".venv" / "bin" / "trimtab").exists():
-        raise Missing(".venv/bin/trimtab is not there: install Trimtab first")
-    version = distribution(ROOT / ".venv", "trimtab")
+    """Trimtab from the environment that runs this benchmark: its version, and this checkout's commit."""
+    if not TRIMTAB.exists():
+        raise Missing(f"{TRIMTAB} is not there: run this with the Python that Trimtab is installed for")
+    version = distribution(Path(sys.prefix), "trimtab")
     try:
         commit = run(["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"], "git rev-parse").strip()
     except Missing:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench.peers import PEERS, PORTKEY_MODULE, ROOT, run
+from bench.peers import PEERS, PORTKEY_MODULE, TRIMTAB, run
 from bench.upstream import PATH, STATIC_MODEL, STREAM_MODEL, Upstreams, free_port
 
 Headers = tuple[tuple[str, str], ...]
@@ -92,7 +92,7 @@ def trimtab(folder: Path, upstreams: Upstreams) -> Target:
             folder=folder, upstreams=upstreams, static_model=STATIC_MODEL, stream_model=STREAM_MODEL
         )
     )
-    program = str(ROOT / ".venv" / "bin" / "trimtab")
+    program = str(TRIMTAB)
     who = ("--tenant", "bench", "--user", "u")
     create = (program, "keys", "create", "--config", str(config), *who, "--json")
     key = json.loads(run(create, "trimtab keys create"))["key"]

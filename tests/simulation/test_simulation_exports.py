@@ -41,7 +41,7 @@ def test_public_names_are_pinned():
 
 
 def test_importing_the_room_loads_no_server_and_no_client():
-    heavy = "{'starlette', 'uvicorn', 'pyreqwest', 'openai', 'httpx'}"
+    heavy = "{'starlette', 'uvicorn', 'openai', 'httpx', 'aiohttp'}"
     code = f"import sys, trimtab.simulation; print(sorted(set(sys.modules) & {heavy}))"
     seen = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert seen.stdout.strip() == "[]"

@@ -11,6 +11,14 @@ from hypothesis import strategies as st
 from trimtab.wire import SseEvent, SseParser
 
 PIXEL = "iVBORw0KGgo="
+PAGE = "data:application/pdf;base64,AA=="
+LOOK = {"name": "look", "description": "looks", "parameters": {"type": "object"}, "strict": True}
+
+
+def chat_call(id: str, name: str, arguments: str) -> dict:
+    """A whole tool call of chat."""
+    return {"id": id, "type": "function", "function": {"name": name, "arguments": arguments}}
+
 
 CHAT_REQUEST = {
     "model": "m",
@@ -33,8 +41,8 @@ CHAT_REQUEST = {
             "role": "assistant",
             "content": None,
             "tool_calls": [
-                {"id": "call_1", "type": "function", "function": {"name": "look", "arguments": '{"at": 1}'}},
-                {"id": "call_2", "type": "function", "function": {"name": "look", "arguments": ""}},
+                chat_call("call_1", "look", '{"at": 1}'),
+                chat_call("call_2", "look", ""),
             ],
         },
         {"role": "tool", "tool_call_id": "call_1", "content": "a dot"},
@@ -172,7 +180,7 @@ CHAT_REPLY = {
                         "type": "function",
                         "function": {"name": "look", "arguments": '{"at": 1}'},
                     },
-                    {"id": "call_2", "type": "function", "function": {"name": "stop", "arguments": "{}"}},
+                    chat_call("call_2", "stop", "{}"),
                 ],
             },
             "logprobs": {"content": [{"token": "I", "logprob": -0.5, "bytes": None, "top_logprobs": []}]},
@@ -250,6 +258,7 @@ def delta(index: int, kind: str, **members: object) -> bytes:
     return told("content_block_delta", index=index, delta={"type": kind} | members)
 
 
+THOUGHT = {"type": "thinking", "thinking": "", "signature": ""}
 MESSAGES_STREAM = b"".join(
     [
         told(
@@ -298,24 +307,21 @@ def translated(translator: object, stream: bytes) -> bytes:
     return b"".join(translator.feed(event) for event in events_of(stream)) + translator.finish()
 
 
+def answering(reply: bytes) -> httpx2.Client:
+    """A client to which every request is answered with `reply`."""
+    kind = "application/json" if reply.startswith(b"{") else "text/event-stream"
+    response = httpx2.Response(200, content=reply, headers={"content-type": kind})
+    return httpx2.Client(transport=httpx2.MockTransport(lambda _: response))
+
+
 def openai_client(reply: bytes) -> openai.OpenAI:
     """The real SDK, to which every request is answered with `reply`."""
-    kind = "application/json" if reply.startswith(b"{") else "text/event-stream"
-    transport = httpx2.MockTransport(
-        lambda _: httpx2.Response(200, content=reply, headers={"content-type": kind})
-    )
-    return openai.OpenAI(api_key="k", base_url="http://t", http_client=httpx2.Client(transport=transport))
+    return openai.OpenAI(api_key="k", base_url="http://t", http_client=answering(reply))
 
 
 def anthropic_client(reply: bytes) -> anthropic.Anthropic:
     """As `openai_client`, for Anthropic's."""
-    kind = "application/json" if reply.startswith(b"{") else "text/event-stream"
-    transport = httpx2.MockTransport(
-        lambda _: httpx2.Response(200, content=reply, headers={"content-type": kind})
-    )
-    return anthropic.Anthropic(
-        api_key="k", base_url="http://t", http_client=httpx2.Client(transport=transport)
-    )
+    return anthropic.Anthropic(api_key="k", base_url="http://t", http_client=answering(reply))
 
 
 def places(value: object, path: tuple = ()) -> Iterator[tuple]:

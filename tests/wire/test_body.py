@@ -16,6 +16,10 @@ def test_a_field_is_replaced_added_or_removed_and_the_others_keep_their_bytes():
     assert changed == b'{"model":"b","x":[1.50, "\\u00e9"],"max_tokens":5}'
 
 
+def test_a_field_written_in_other_case_cannot_stand_in_for_a_changed_one():
+    assert rewrite(b'{"Model":"dear","model":"a","MAX":1}', {"model": b'"b"'}) == b'{"model":"b","MAX":1}'
+
+
 @given(OBJECTS)
 def test_no_change_changes_no_value(fields):
     assert json.loads(rewrite(json.dumps(fields).encode(), {})) == fields

@@ -343,9 +343,10 @@ def test_a_broken_reply_is_named(body):
 def attempt(translate, body: bytes, error: type[Exception]) -> None:
     """Translates or refuses; any other exception fails the test."""
     try:
-        assert isinstance(json.loads(translate(body)), dict)
-    except error as refused:
-        assert str(refused)  # noqa: PT017
+        translation = translate(body)
+    except error:
+        return
+    assert isinstance(json.loads(translation), dict)
 
 
 @given(spoilt(MESSAGES_REQUEST) | st.binary(max_size=50))

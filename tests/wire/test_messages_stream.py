@@ -148,7 +148,7 @@ def test_a_call_without_arguments_has_an_empty_object():
     "ending",
     [
         b"",
-        b'event: error\ndata: {"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}\n\n',
+        b'event: error\ndata: {"type":"error","error":{"type":"api_error","message":"busy"}}\n\n',
         b"event: x\ndata: {\n\n",
         b'event: message_stop\ndata: {"type":"message_stop"}\n\n',
     ],

@@ -40,9 +40,9 @@ def test_a_plain_chat_request():
     assert not facts.logprobs
 
 
-def test_the_newer_name_of_the_limit_goes_first():
+def test_the_limit_has_two_names():
     assert chat(max_tokens=5).max_output_tokens == 5
-    assert chat(max_tokens=5, max_completion_tokens=7).max_output_tokens == 7
+    assert chat(max_tokens=5, max_completion_tokens=5).max_output_tokens == 5
 
 
 def test_needs_follow_from_what_is_asked():
@@ -142,6 +142,7 @@ def test_what_would_need_stored_state_is_refused_with_a_way_out(fields):
         ("chat", {"max_tokens": -1}, "max_tokens"),
         ("chat", {"max_tokens": 10**400}, "max_tokens"),
         ("chat", {"max_tokens": "5"}, "max_tokens"),
+        ("chat", {"max_tokens": 5, "max_completion_tokens": 7}, "max_tokens"),
         ("chat", {"n": 0}, "n"),
         ("chat", {"n": 129}, "n"),
         ("chat", {"stream": "true"}, "stream"),
@@ -258,6 +259,14 @@ def test_images_in_responses_are_found():
         facts = responses(input=[item])
         assert facts.needs == {"vision"}
         assert facts.input_tokens > MEDIA_TOKENS
+
+
+def test_parts_may_not_be_nested_without_end():
+    part: dict = {"type": "text", "text": "x"}
+    for _ in range(6):
+        part = {"type": "tool_result", "content": [part]}
+    with pytest.raises(BadRequest, match="deep"):
+        messages(messages=[{"role": "user", "content": [part]}])
 
 
 def test_tools_that_the_endpoint_runs_make_room_for_what_they_find():

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from trimtab.core.errors import BadRequest
 from trimtab.wire import BrokenReply, chat_of_responses_request, responses_of_chat_reply, usage_of
 
-from .samples import CHAT_REPLY, RESPONSES_REQUEST, openai_client, spoilt
+from .samples import CHAT_REPLY, RESPONSES_REQUEST, chat_call, openai_client, spoilt
 from .test_messages import attempt
 
 REQUEST = json.dumps(RESPONSES_REQUEST).encode()
@@ -45,7 +45,7 @@ def test_a_responses_request_as_chat():
                         "type": "function",
                         "function": {"name": "look", "arguments": '{"at":1}'},
                     },
-                    {"id": "call_2", "type": "function", "function": {"name": "look", "arguments": "{}"}},
+                    chat_call("call_2", "look", "{}"),
                 ],
             },
             {"role": "tool", "tool_call_id": "call_1", "content": "a dot"},

@@ -29,7 +29,7 @@ class House:
 
     def __init__(self, loaded: Loaded, database: Database, clock: Clock) -> None:
         settings = self.settings = loaded.settings
-        self.database, self._clock = database, clock
+        self.database, self.clock = database, clock
         ids = IdSource()
         self.process = ids.new(clock.now())
         self.root = journal_root(settings)
@@ -54,7 +54,7 @@ class House:
         self.draining = False
 
     def _dispatch(self, settings: Settings, ids: IdSource) -> Dispatch:
-        clock = self._clock
+        clock = self.clock
         desk = Desk(self.ledger, self.http, clock, ids)
         verifiers = Verifiers(verifier_functions(settings))
         journey = Journey(desk, self.pool, verifiers, settings.hedging.share, random.random)
@@ -79,7 +79,7 @@ class House:
 
     async def start(self) -> None:
         """Bring the store up to date and take our place in it. Raises StoreUnavailable."""
-        now, host, pid = self._clock.now(), socket.gethostname(), os.getpid()
+        now, host, pid = self.clock.now(), socket.gethostname(), os.getpid()
         await asyncio.to_thread(migrate, self.database)
         await asyncio.to_thread(recover_journals, self.database, self.root, now)
         await self.database.run(lambda c: processes.enter(c, self.process, host, pid, now))
@@ -114,7 +114,7 @@ class House:
             return False
         try:
             await self.writer.flush()
-            await self.database.run(lambda c: bury(c, self.process, self._clock.now()))
+            await self.database.run(lambda c: bury(c, self.process, self.clock.now()))
         except StoreUnavailable:
             return False
         return True

@@ -83,7 +83,9 @@ def _tell_apart(limits: Sequence[_Limit]) -> None:
 
 def _budget(settings: BudgetSettings) -> _Limit:
     name = settings.name or f"{settings.scope}/{settings.window}"
-    limit = _Limit(settings.scope, {str(field): value for field, value in settings.match.items()}, settings.window, name)
+    limit = _Limit(
+        settings.scope, {str(field): value for field, value in settings.match.items()}, settings.window, name
+    )
     limit.amount = nanodollars_of(settings.limit_usd)
     return limit
 
@@ -96,7 +98,12 @@ def _rates(settings: RateSettings) -> list[_Limit]:
     limits = []
     for unit, amount in wanted:
         if amount:
-            limit = _Limit(settings.scope, {str(field): value for field, value in settings.match.items()}, "minute", f"{settings.scope}/{unit}")
+            limit = _Limit(
+                settings.scope,
+                {str(field): value for field, value in settings.match.items()},
+                "minute",
+                f"{settings.scope}/{unit}",
+            )
             limit.unit, limit.amount = unit, amount
             limits.append(limit)
     return limits

@@ -8,7 +8,7 @@ from trimtab.config.check import SHIPPED_POLICIES, check_settings, is_function, 
 from trimtab.config.environment import database_of, secrets_of
 from trimtab.config.example import example_toml
 from trimtab.config.load import Loaded, load, load_settings, load_text
-from trimtab.config.prices import PriceTable, is_private, price_of, prices_of
+from trimtab.config.prices import PriceTable, is_private, price_of, prices_of, published_name
 from trimtab.config.settings import (
     BreakerSettings,
     BudgetSettings,
@@ -71,6 +71,7 @@ __all__ = [
     "load_text",
     "price_of",
     "prices_of",
+    "published_name",
     "secrets_of",
     "served_models",
 ]

@@ -190,3 +190,14 @@ def _nanodollars(price: "ModelPrice", key: str, start: int, per: int = 1) -> int
 
 def _ceiling(nanodollars: Decimal) -> int:
     return int(nanodollars.to_integral_value(rounding=ROUND_CEILING))
+
+
+def published_name(model: str) -> str | None:
+    """The `provider/model` under which genai-prices lists a model, None where it does not."""
+    from genai_prices import Usage, calc_price
+
+    try:
+        found = calc_price(Usage(), model)
+    except (LookupError, ValueError):
+        return None
+    return f"{found.provider.id}/{found.model.id}"

@@ -157,7 +157,7 @@ class Attempt:
         await self._close()
 
     def _estimate(self, more_tokens: int) -> Usage:
-        """Never below what was billed: a token is at least a byte of what we saw; hidden reasoning is worst case."""
+        """Never below what was billed: a token is at least a byte of what we saw, hidden reasoning the worst."""
         call = self.visit.call
         most = call.max_output_tokens * call.choices
         hidden = "reasoning" in self.offer.capabilities

@@ -1,4 +1,4 @@
-"""Whose call is this: headers first, then OpenAI `metadata`, then W3C trace context, else a run of one call."""
+"""Whose call is this: headers, then OpenAI `metadata`, then W3C trace context, else a run of one call."""
 
 from collections.abc import Mapping
 

@@ -14,10 +14,10 @@ from trimtab.core.errors import BadRequest, CallError, QueueFull, UpstreamError
 from trimtab.dispatch.attempt import Attempt, Desk
 from trimtab.dispatch.live import Live
 from trimtab.dispatch.reading import Events, is_stream, whole_reply, within
-from trimtab.dispatch.verdict import context_of, judge
+from trimtab.dispatch.verdict import judge
 from trimtab.dispatch.visit import Visit
 from trimtab.pool import Pool
-from trimtab.routing import Verifiers
+from trimtab.routing import Verifiers, read_context
 from trimtab.scheduling import HedgeBudget, delay, hedge_budget
 
 _BASE_SECONDS = 0.25
@@ -100,10 +100,10 @@ class Journey:
         return delay(tried, self._unit(), _BASE_SECONDS, _CAP_SECONDS, asked, left)
 
     async def _race(self, visit: Visit, first: PlannedAttempt, second: PlannedAttempt) -> Whole | Live:
-        """Start the second attempt when the first is slower than its endpoint's p95; the first answer wins."""
+        """Start the second attempt when the first is slower than its endpoint's p95; the first to answer wins."""
         patience = self._pool.endpoints[first.endpoint].p95_seconds
         leader = asyncio.ensure_future(self._try(visit, first))
-        racers = {leader}
+        racers: set[asyncio.Future[Whole | Live]] = {leader}
         try:
             await asyncio.wait(racers, timeout=patience)
             if not leader.done() and self._hedges.allows:
@@ -155,7 +155,7 @@ class Journey:
         """Why the reply is rejected; '' if it is not."""
         if not attempt.planned.verifiers:
             return ""
-        context = context_of(attempt.form.request(attempt.visit.asked))
+        context = read_context(attempt.form.request(attempt.visit.asked))
         verdict = judge(self._verifiers, attempt.planned.verifiers, attempt.form.to_chat(body), context)
         return "" if verdict is None else f"{verdict.by}: {verdict.reason}"
 

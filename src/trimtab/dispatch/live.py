@@ -37,7 +37,7 @@ class Live:
         return self._events.usage or Usage()
 
     async def pieces(self) -> AsyncGenerator[bytes, None]:
-        """The client's bytes. A failure after the first of them is told in-band; the hold ends before the last."""
+        """The client's bytes. A failure after the first is told in-band; the hold ends before the last."""
         try:
             async for piece in self._forwarded():
                 yield piece

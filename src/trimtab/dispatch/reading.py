@@ -1,6 +1,7 @@
-"""Reads an endpoint's answer: whole, or event by event, and says what in it is a reply and what is a failure."""
+"""Reads an endpoint's answer, whole or event by event, and tells a reply from a failure."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 
 import msgspec
@@ -20,6 +21,7 @@ from trimtab.wire import (
 
 UPSTREAM_COST_HEADER = "x-trimtab-cost-nanodollars"
 COST_EVENT = "trimtab"
+_FINISH = re.compile(rb'"finish_reason": ?"')
 
 
 class _CostEvent(msgspec.Struct):
@@ -101,9 +103,7 @@ class Events:
             return False
         self._attempt.seen_bytes += len(data)
         self._usage.feed(data)
-        if data == b"[DONE]" or event.event == "message_stop":
-            self.finished = True
-        elif b'"finish_reason":"' in data or b'"finish_reason": "' in data:
+        if data == b"[DONE]" or event.event == "message_stop" or _FINISH.search(data):
             self.finished = True
         elif event.event == "error" or data.startswith(b'{"error"'):
             raise self._error(f"broke off with an error: {error_message(data)}", "upstream_error")

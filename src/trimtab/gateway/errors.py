@@ -1,4 +1,4 @@
-"""Errors as HTTP: the only place that gives them statuses. Bodies have the shape of the surface they answer."""
+"""Errors as HTTP: the only place that gives them statuses, in the shape of the surface they answer."""
 
 import math
 from collections.abc import Mapping
@@ -63,7 +63,7 @@ _json = msgspec.json.Encoder()
 
 
 def status_of(error: CallError) -> int:
-    """The HTTP status. What an endpoint said of the client's own request is passed on as the endpoint said it."""
+    """The HTTP status. What an endpoint said of the client's own request is passed on."""
     if isinstance(error, UpstreamError):
         if error.status in _CLIENTS_FAULTS:
             return error.status

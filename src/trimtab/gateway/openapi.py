@@ -29,7 +29,9 @@ _STATUSES = {
 
 def openapi() -> dict[str, Any]:
     """The document as a value."""
-    (_, _), schemas = msgspec.json.schema_components([Outcome, NewEntry], "#/components/schemas/{name}")
+    (_, _), schemas = msgspec.json.schema_components(
+        [Outcome, NewEntry], ref_template="#/components/schemas/{name}"
+    )
     return {
         "openapi": "3.1.0",
         "info": {"title": "Trimtab", "version": __version__, "description": "The gateway that knows runs."},
@@ -49,11 +51,10 @@ def openapi_json() -> bytes:
 
 
 def _paths() -> dict[str, Any]:
-    ok = {
-        "200": {"description": "the reply", "content": {"application/json": {"schema": {"type": "object"}}}}
-    }
+    plain = {"application/json": {"schema": {"type": "object"}}}
     streamed = {"text/event-stream": {"schema": {"type": "string"}}}
-    reply = {"200": {"description": "the reply", "content": ok["200"]["content"] | streamed}}
+    ok: dict[str, Any] = {"200": {"description": "the reply", "content": plain}}
+    reply: dict[str, Any] = {"200": {"description": "the reply", "content": plain | streamed}}
     run = [{"name": "run", "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}]
     return {
         "/v1/chat/completions": {"post": _operation("chat", "OpenAI chat completion", _ref("Call"), reply)},
@@ -85,7 +86,7 @@ def _paths() -> dict[str, Any]:
             "get": {
                 "operationId": "readyz",
                 "security": [],
-                "responses": ok | {"503": {"description": "not ready"}},
+                "responses": {**ok, "503": {"description": "not ready"}},
             }
         },
     }

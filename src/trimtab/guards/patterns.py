@@ -18,7 +18,7 @@ Span = tuple[int, int, bytes]
 
 
 class Pattern(msgspec.Struct, frozen=True):
-    """`needle`: bytes without which nothing matches. `measure`: how much of a match counts, from its start."""
+    """`needle`: bytes without which nothing matches. `measure`: how much of a match counts."""
 
     label: bytes
     needle: bytes

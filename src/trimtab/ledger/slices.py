@@ -10,7 +10,7 @@ from trimtab.core import Charge, Meter
 
 
 class Slice:
-    """`free` may be given to holds, `held` is. `beyond` is what the store had left for others when last asked."""
+    """`free` may be given to holds, `held` is. `beyond` is what the store had left when last asked."""
 
     __slots__ = ("beyond", "free", "held", "lock", "meter", "settled", "used_at")
 

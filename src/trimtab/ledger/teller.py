@@ -1,4 +1,4 @@
-"""Fetches slices from the store and gives unused ones back, so that processes share limits without overspending.
+"""Fetches slices from the store and gives unused ones back, so that processes share limits safely.
 
 One grant a meter is under way at a time; callers wait in order. A call that only open holds stand in the way
 of waits for them to settle, for a bounded time, before it is refused.
@@ -12,7 +12,8 @@ from trimtab.core import Clock, Meter
 from trimtab.core.errors import BudgetExceeded, StoreUnavailable
 from trimtab.core.money import usd_text
 from trimtab.ledger.slices import Slice, Slices
-from trimtab.store import Ask, Database, Grant, meters as stored
+from trimtab.store import Ask, Database, Grant
+from trimtab.store import meters as stored
 
 _SLICE_SHARE = 64
 _SLICE_NEEDS = 32
@@ -95,7 +96,7 @@ class Teller:
         return grant
 
     def _lease_blind(self, meter: Meter, slice: Slice) -> None:
-        """Rates are no money: while the store is away each process admits its equal share of a window, once."""
+        """Rates are no money: while the store is away each process admits its share of a window, once."""
         if slice.beyond == meter.limit:
             slice.beyond = 0
             slice.free += meter.limit // max(1, self.sharers)

@@ -1,5 +1,5 @@
-"""HTTP to endpoints: one connection pool a process, deadlines on every wait, failures told apart by whether the
-endpoint may have charged.
+"""HTTP to endpoints: one connection pool a process, deadlines on every wait, and failures told apart by
+whether the endpoint may have charged.
 
 aiohttp rather than a Rust client: cancelling a request must close its connection, so that a client that goes
 away stops the generation it would pay for.

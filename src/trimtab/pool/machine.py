@@ -1,7 +1,7 @@
 """The cost of a self-hosted machine, shared out among the calls it serves at once by token-time.
 
-While calls with weights w1..wn (their tokens) run, each pays its part w/(w1+..+wn) of every second, so the parts
-of a busy second add up to that second's price exactly. Idle time is nobody's.
+While calls with weights w1..wn (their tokens) run, each pays its part w/(w1+..+wn) of every second, so the
+parts of a busy second add up to that second's price exactly. Idle time is nobody's.
 """
 
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""The exact response cache: the same request of the same tenant gets the same reply, for a while, for nothing."""
+"""The exact response cache: the same request of the same tenant gets the same reply, for nothing."""
 
 from collections import OrderedDict
 from hashlib import blake2b

@@ -4,7 +4,7 @@ Closed: calls pass. Open: none pass until the cooldown is over. Half open: one p
 of the pattern: M. Nygard, Release It! (2007). The caller keeps one `Breaker` an endpoint and passes the time.
 """
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -14,6 +14,10 @@ endpoint.
 """
 
 
+_Seconds = Annotated[float, msgspec.Meta(gt=0)]
+_Count = Annotated[int, msgspec.Meta(ge=1)]
+
+
 class BreakerRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """When to open: after `consecutive_failures`, or `failure_ratio` of at least `min_calls` in the window.
 
@@ -21,13 +25,13 @@ class BreakerRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `probe_seconds` counts as lost and the next one may go.
     """
 
-    consecutive_failures: int = 5
-    failure_ratio: float = 0.5
-    min_calls: int = 20
-    window_seconds: float = 30.0
-    cooldown_seconds: float = 5.0
-    cooldown_cap_seconds: float = 120.0
-    probe_seconds: float = 60.0
+    consecutive_failures: _Count = 5
+    failure_ratio: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.5
+    min_calls: _Count = 20
+    window_seconds: _Seconds = 30.0
+    cooldown_seconds: _Seconds = 5.0
+    cooldown_cap_seconds: _Seconds = 120.0
+    probe_seconds: _Seconds = 60.0
 
 
 class Breaker(msgspec.Struct, frozen=True, gc=False):

@@ -40,4 +40,4 @@ def hedge_budget(share: float) -> HedgeBudget:
     """A bucket for `share` extra calls (0.05 is 5 %). Raises `ValueError` outside 0..1."""
     if not 0 <= share <= 1:
         raise ValueError(f"expected a share of 0..1, got {share}")
-    return HedgeBudget(share_parts=int(share * _PARTS))
+    return HedgeBudget(share_parts=round(share * _PARTS))

@@ -4,7 +4,6 @@ Speaks HTTP only, so it drives any OpenAI-compatible address; knows nothing of r
 """
 
 import asyncio
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -14,8 +13,7 @@ from trimtab.simulation.chat import ChatBody, Reply, ReplyReader, StreamOptions
 from trimtab.simulation.report import CallMeasure
 
 if TYPE_CHECKING:
-    from pyreqwest.client import Client
-    from pyreqwest.response import Response
+    from aiohttp import ClientResponse, ClientSession
 
 _TRIES_WHEN_THROTTLED = 8
 _LONGEST_WAIT_SECONDS = 30.0
@@ -64,7 +62,7 @@ class _Try(msgspec.Struct):
 class Door:
     """Sends calls and outcomes to `base_url` (no trailing slash, without /v1)."""
 
-    def __init__(self, client: "Client", base_url: str, clock: Clock, deadline_seconds: float) -> None:
+    def __init__(self, client: "ClientSession", base_url: str, clock: Clock, deadline_seconds: float) -> None:
         self._client = client
         self._base_url = base_url.rstrip("/")
         self._clock = clock
@@ -106,55 +104,55 @@ class Door:
 
     async def outcome(self, who: Identity, reward: float, by: str, reason: str) -> int:
         """Tells whether the run did its job; the HTTP status, 0 where no answer came."""
-        from pyreqwest.exceptions import PyreqwestError
+        from aiohttp import ClientError, ClientTimeout
 
-        request = (
-            self._client.post(f"{self._base_url}/v1/runs/{who.run}/outcome")
-            .headers({"authorization": f"Bearer {who.key}", "content-type": "application/json"})
-            .body_bytes(msgspec.json.encode({"reward": reward, "by": by, "reason": reason}))
-            .timeout(timedelta(seconds=_OUTCOME_SECONDS))
+        request = self._client.post(
+            f"{self._base_url}/v1/runs/{who.run}/outcome",
+            headers={"authorization": f"Bearer {who.key}", "content-type": "application/json"},
+            data=msgspec.json.encode({"reward": reward, "by": by, "reason": reason}),
+            timeout=ClientTimeout(total=_OUTCOME_SECONDS),
         )
         try:
-            response = await request.build().send()
-        except PyreqwestError:
+            async with request as response:
+                return response.status
+        except (ClientError, OSError):
             return 0
-        return response.status
 
     async def _try(self, who: Identity, step: str, body: ChatBody) -> _Try:
-        from pyreqwest.exceptions import PyreqwestError
+        from aiohttp import ClientError, ClientTimeout
 
         tried = _Try()
-        request = (
-            self._client.post(f"{self._base_url}/v1/chat/completions")
-            .headers(who.headers(step))
-            .body_bytes(msgspec.json.encode(body))
-            .timeout(timedelta(seconds=self._deadline_seconds))
+        request = self._client.post(
+            f"{self._base_url}/v1/chat/completions",
+            headers=who.headers(step),
+            data=msgspec.json.encode(body),
+            timeout=ClientTimeout(total=self._deadline_seconds),
         )
         try:
-            async with request.streamed_read_buffer_limit(0).build_streamed() as response:
+            async with request as response:
                 tried.status = response.status
                 self._note(tried, response)
                 if body.stream and response.status == 200:
                     await self._follow(tried, response)
                 else:
-                    self._take(tried, bytes(await response.bytes()))
-        except PyreqwestError as error:
-            tried.fault = f"{type(error).__name__}: {error.message}"
+                    self._take(tried, await response.read())
+        except (ClientError, OSError) as error:
+            tried.fault = f"{type(error).__name__}: {error}"
         except msgspec.DecodeError as error:
             tried.fault = f"the reply cannot be read: {error}"
         tried.fault = tried.fault or tried.reader.fault
         return tried
 
-    def _note(self, tried: _Try, response: "Response") -> None:
-        tried.call = response.get_header("x-trimtab-call")
-        cost = response.get_header("x-trimtab-cost-nanodollars") or ""
+    def _note(self, tried: _Try, response: "ClientResponse") -> None:
+        tried.call = response.headers.get("x-trimtab-call")
+        cost = response.headers.get("x-trimtab-cost-nanodollars", "")
         tried.cost_nanodollars = int(cost) if cost.isdecimal() else None
-        after = response.get_header("retry-after") or ""
+        after = response.headers.get("retry-after", "")
         tried.retry_after = float(after) if after.replace(".", "", 1).isdecimal() else None
 
-    async def _follow(self, tried: _Try, response: "Response") -> None:
-        while (chunk := await response.body_reader.read_chunk()) is not None:
-            tried.reader.feed(bytes(chunk))
+    async def _follow(self, tried: _Try, response: "ClientResponse") -> None:
+        async for chunk in response.content.iter_any():
+            tried.reader.feed(chunk)
             if tried.first_token_at is None and tried.reader.begun:
                 tried.first_token_at = self._clock.monotonic()
         if not tried.reader.fault and not tried.reader.reply().finish:

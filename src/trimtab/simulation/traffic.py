@@ -86,13 +86,13 @@ class Traffic:
 
     async def drive(self, runs: Iterable[PlannedRun], total: int) -> TrafficReport:
         """Plays all runs. Cancelled, it ends them at once; `report` then tells what was measured so far."""
-        from pyreqwest.client import ClientBuilder
+        from aiohttp import ClientSession, TCPConnector
 
         self._began = self._clock.monotonic()
         waiting = iter(runs)
         try:
             async with (
-                ClientBuilder().no_proxy().http1_only().build() as client,
+                ClientSession(connector=TCPConnector(limit=0)) as client,
                 asyncio.TaskGroup() as group,
             ):
                 door = Door(client, self._base_url, self._clock, self._deadline_seconds)

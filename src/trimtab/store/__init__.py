@@ -1,6 +1,6 @@
 """The database and the journal: everything that must outlive a process."""
 
-from trimtab.store import calls, entries, keys, meters, processes, recalls, runs
+from trimtab.store import calls, costs, entries, keys, meters, processes, recalls, runs
 from trimtab.store.apply import bury
 from trimtab.store.database import Database, url_of
 from trimtab.store.journal import EndRecord, Journal, RecallRecord
@@ -8,6 +8,7 @@ from trimtab.store.meters import Ask, Grant
 from trimtab.store.migrate import migrate
 from trimtab.store.processes import Fenced
 from trimtab.store.recover import bury_silent, recover_journals
+from trimtab.store.selection import Selection, Standing
 from trimtab.store.writer import Writer
 
 __all__ = [
@@ -18,10 +19,13 @@ __all__ = [
     "Grant",
     "Journal",
     "RecallRecord",
+    "Selection",
+    "Standing",
     "Writer",
     "bury",
     "bury_silent",
     "calls",
+    "costs",
     "entries",
     "keys",
     "meters",

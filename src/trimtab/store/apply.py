@@ -1,4 +1,4 @@
-"""Turns journal records into rows, exactly once: rows, counters and the applied position in one transaction."""
+"""Turns journal records into rows, exactly once: rows, counters and position in one transaction."""
 
 from collections.abc import Collection, Iterable, Sequence
 
@@ -81,7 +81,7 @@ def _insert_entries(connection: Connection, lines: Sequence[Entry], checked: boo
 
 
 def _charges(lines: Iterable[Entry]) -> Iterable[Charge]:
-    return _charges(lines)
+    return (charge for line in lines for charge in line.charges)
 
 
 def apply_late(connection: Connection, records: Sequence[Record], now: float) -> None:

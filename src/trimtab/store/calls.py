@@ -1,14 +1,18 @@
 """Calls: one row each, with decision and attempts as JSON beside the columns that are queried."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection, Row, delete, insert, select
 
-from trimtab.core import CallRecord
+from trimtab.core import AttemptRecord, Attribution, Call, CallRecord, Decision, Usage
 from trimtab.store.schema import call
 
 _json = msgspec.json.Encoder()
+_decision = msgspec.json.Decoder(Decision)
+_attempts = msgspec.json.Decoder(tuple[AttemptRecord, ...])
+_CONTENT = ("request", "reply")
 
 
 def row_of(record: CallRecord) -> dict[str, object]:
@@ -51,3 +55,67 @@ def insert_calls(connection: Connection, records: Sequence[CallRecord]) -> None:
     """Append calls."""
     if records:
         connection.execute(insert(call), [row_of(record) for record in records])
+
+
+def of_run(connection: Connection, tenant: str, run: str) -> list[CallRecord]:
+    """A run's calls in order, without what was said."""
+    return _of_run(connection, tenant, run, [column for column in call.c if column.name not in _CONTENT])
+
+
+def of_run_with_content(connection: Connection, tenant: str, run: str) -> list[CallRecord]:
+    """A run's calls in order, with requests and replies as they were kept."""
+    return _of_run(connection, tenant, run, call.c)
+
+
+def which_exist(connection: Connection, ids: Sequence[str]) -> set[str]:
+    """Those of `ids` that calls have."""
+    return set(connection.scalars(select(call.c.id).where(call.c.id.in_(ids))))
+
+
+def delete_of_run(connection: Connection, tenant: str, run: str, before: float, most: int) -> int:
+    """Delete at most `most` of a run's calls made before a moment; returns how many were."""
+    mine = (call.c.run == run) & (call.c.tenant == tenant) & (call.c.at < before)
+    ids = select(call.c.id).where(mine).limit(most)
+    return connection.execute(delete(call).where(call.c.id.in_(ids))).rowcount
+
+
+def _of_run(connection: Connection, tenant: str, run: str, columns: Iterable[Any]) -> list[CallRecord]:
+    mine = (call.c.run == run) & (call.c.tenant == tenant)
+    rows = connection.execute(select(*columns).where(mine).order_by(call.c.at, call.c.id))
+    return [_record(row) for row in rows]
+
+
+def _record(row: Row[Any]) -> CallRecord:
+    """The record of a row. Task and agent of a call that was never routed stand with its run only."""
+    decision = _decided(row.decision)
+    content = row._mapping
+    return CallRecord(
+        call=decision.call if decision is not None else _facts(row),
+        status=row.status,
+        seconds=row.seconds,
+        first_token_seconds=row.first_token_seconds,
+        code=row.code,
+        http_status=row.http_status,
+        model=row.model,
+        endpoint=row.endpoint,
+        usage=Usage(row.input_tokens, row.output_tokens, row.cached_tokens),
+        nanodollars=row.nanodollars,
+        answered_by=row.answered_by,
+        decision=decision,
+        attempts=_attempts.decode(row.attempts) if row.attempts else (),
+        request=content.get("request") or b"",
+        reply=content.get("reply") or b"",
+    )
+
+
+def _decided(stored: bytes | None) -> Decision | None:
+    """None also for a decision of an older shape: its call is still to be read."""
+    try:
+        return _decision.decode(stored) if stored else None
+    except msgspec.ValidationError:
+        return None
+
+
+def _facts(row: Row[Any]) -> Call:
+    who = Attribution(row.tenant, row.run, row.user, row.key, row.workflow, row.step, row.parent)
+    return Call(row.id, row.at, row.surface, row.asked_model, who, row.input_tokens, 0, row.stream)

@@ -5,8 +5,9 @@ Everything here raises `StoreUnavailable` when the database does not answer; not
 
 import asyncio
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -21,6 +22,9 @@ T = TypeVar("T")
 SQLITE_FILE = "trimtab.sqlite"
 _BUSY_SECONDS = 10
 _CONNECT_SECONDS = 3
+_REPORT_SECONDS = 600
+_SNAPSHOT = {"trimtab_reads": True}
+_PG_SNAPSHOT = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 
 
 def url_of(database: str, data: Path) -> URL:
@@ -42,6 +46,7 @@ class Database:
     def __init__(self, url: URL) -> None:
         self.url = url
         self.engine = _engine(url)
+        self._reader = self.engine.execution_options(**(_SNAPSHOT if self.sqlite else _PG_SNAPSHOT))
         self._threads = ThreadPoolExecutor(max_workers=3, thread_name_prefix="store")
 
     @property
@@ -51,15 +56,18 @@ class Database:
 
     def transact(self, work: Callable[[Connection], T]) -> T:
         """Run `work` in one transaction in this thread. Raises StoreUnavailable."""
-        try:
-            with self.engine.begin() as connection:
-                return work(connection)
-        except OperationalError as error:
-            raise StoreUnavailable(f"the database does not answer: {_reason(error)}") from error
-        except DBAPIError as error:
-            if error.connection_invalidated:
-                raise StoreUnavailable(f"the database connection was lost: {_reason(error)}") from error
-            raise
+        with _answering(), self.engine.begin() as connection:
+            return work(connection)
+
+    def read(self, work: Callable[[Connection], T]) -> T:
+        """Run `work`, which only reads, on one snapshot in this thread; no writer waits for it.
+
+        Meant for reports, which may take minutes. Raises StoreUnavailable.
+        """
+        with _answering(), self._reader.begin() as connection:
+            if not self.sqlite:
+                connection.exec_driver_sql(f"SET LOCAL statement_timeout = '{_REPORT_SECONDS}s'")
+            return work(connection)
 
     async def run(self, work: Callable[[Connection], T]) -> T:
         """`transact` in a store thread."""
@@ -71,6 +79,18 @@ class Database:
         self.engine.dispose()
 
 
+@contextmanager
+def _answering() -> Iterator[None]:
+    try:
+        yield
+    except OperationalError as error:
+        raise StoreUnavailable(f"the database does not answer: {_reason(error)}") from error
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise StoreUnavailable(f"the database connection was lost: {_reason(error)}") from error
+        raise
+
+
 def _reason(error: DBAPIError) -> str:
     text = str(error.orig).strip() or type(error.orig).__name__
     return text.splitlines()[0]
@@ -80,7 +100,7 @@ def _engine(url: URL) -> Engine:
     if url.get_backend_name() == "sqlite":
         engine = create_engine(url, connect_args={"timeout": _BUSY_SECONDS, "check_same_thread": False})
         event.listen(engine, "connect", _tune_sqlite)
-        event.listen(engine, "begin", _begin_immediate)
+        event.listen(engine, "begin", _begin)
         return engine
     return create_engine(
         url,
@@ -98,5 +118,7 @@ def _tune_sqlite(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None
         connection.execute(f"PRAGMA {pragma}")
 
 
-def _begin_immediate(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+def _begin(connection: Connection) -> None:
+    """A writer takes its turn at once, so that it never has to give up half way; a reader takes none."""
+    reads = connection.get_execution_options().get("trimtab_reads")
+    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")

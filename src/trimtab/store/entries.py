@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection, insert, select
 
-from trimtab.core import Entry
+from trimtab.core import Entry, Usage
 from trimtab.store.meters import upsert
 from trimtab.store.schema import entry
 
@@ -51,3 +51,22 @@ def insert_new_entries(connection: Connection, lines: Sequence[Entry]) -> list[E
         if connection.execute(statement).rowcount == 1:
             added.append(line)
     return added
+
+
+def of_run(connection: Connection, tenant: str, run: str) -> list[Entry]:
+    """A run's entries in order. What they charged to which meter is not stored."""
+    mine = (entry.c.run == run) & (entry.c.tenant == tenant)
+    rows = connection.execute(select(entry).where(mine).order_by(entry.c.at, entry.c.id))
+    return [
+        Entry(
+            id=row.id, call=row.call, at=row.at, tenant=row.tenant, run=row.run, user=row.user,
+            workflow=row.workflow, step=row.step, key=row.key, kind=row.kind, endpoint=row.endpoint,
+            model=row.model, nanodollars=row.nanodollars, certainty=row.certainty,
+            usage=Usage(
+                row.input_tokens, row.output_tokens, row.cached_tokens, row.cache_write_tokens,
+                reasoning_tokens=row.reasoning_tokens,
+            ),
+            upstream_nanodollars=row.upstream_nanodollars, reason=row.reason,
+        )
+        for row in rows
+    ]  # fmt: skip

@@ -1,13 +1,62 @@
 """Runs: made by their first call, closed by an outcome, an end header or silence."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any, Literal
 
-from sqlalchemy import Connection, case, select
+import msgspec
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    and_,
+    case,
+    delete,
+    func,
+    literal,
+    or_,
+    select,
+    tuple_,
+)
 
 from trimtab.core import Attribution, CallRecord, OutcomeRecord
 from trimtab.store.journal import EndRecord
 from trimtab.store.meters import upsert
-from trimtab.store.schema import run
+from trimtab.store.schema import entry, run
+from trimtab.store.selection import Selection, Standing, completed, conditions
+
+RunStatus = Literal["completed", "not completed", "unknown", "open"]
+
+
+class RunRow(msgspec.Struct, frozen=True):
+    """A run with what it cost so far. `open` runs may still go on; `unknown` ones are over without an
+    outcome. `unpriced` counts entries whose price nobody knows."""
+
+    tenant: str
+    id: str
+    user: str
+    workflow: str
+    task: str
+    agent: str
+    started_at: float
+    last_at: float
+    calls: int
+    ended: bool
+    reward: float | None
+    outcome_at: float | None
+    outcome_by: str | None
+    outcome_reason: str | None
+    status: RunStatus
+    nanodollars: int
+    upstream_nanodollars: int
+    unpriced: int
+
+
+class Cursor(msgspec.Struct, frozen=True):
+    """The place behind a run, in the order of their beginnings."""
+
+    started_at: float
+    tenant: str
+    id: str
 
 
 def touch(connection: Connection, records: Iterable[CallRecord]) -> None:
@@ -86,3 +135,75 @@ def exists(connection: Connection, tenant: str, id: str) -> bool:
     """Whether a tenant has this run."""
     found = connection.scalar(select(run.c.id).where(run.c.tenant == tenant, run.c.id == id))
     return found is not None
+
+
+def newest(
+    connection: Connection, selection: Selection, standing: Standing, status: RunStatus | None, limit: int
+) -> list[RunRow]:
+    """Runs that began in the selection's time, the latest first."""
+    statement = _rows(selection, standing)
+    if status is not None:
+        statement = statement.where(_status(standing) == status)
+    return _read(connection, statement.order_by(run.c.started_at.desc(), run.c.id.desc()).limit(limit))
+
+
+def following(
+    connection: Connection, selection: Selection, standing: Standing, after: Cursor | None, limit: int
+) -> list[RunRow]:
+    """Runs in the order they began, from `after` on."""
+    statement = _rows(selection, standing)
+    order = (run.c.started_at, run.c.tenant, run.c.id)
+    if after is not None:
+        place = tuple_(literal(after.started_at), literal(after.tenant), literal(after.id))
+        statement = statement.where(run.c.started_at >= after.started_at, tuple_(*order) > place)
+    return _read(connection, statement.order_by(*order).limit(limit))
+
+
+def over(connection: Connection, before: float, limit: int) -> list[tuple[str, str]]:
+    """Tenant and id of runs whose last call was before a moment, the oldest first."""
+    statement = select(run.c.tenant, run.c.id).where(run.c.started_at < before, run.c.last_at < before)
+    rows = connection.execute(statement.order_by(run.c.started_at).limit(limit))
+    return [(row.tenant, row.id) for row in rows]
+
+
+def lasting(connection: Connection, before: float) -> list[tuple[str, str]]:
+    """Tenant and id of runs that began before a moment and had calls since."""
+    statement = select(run.c.tenant, run.c.id).where(run.c.started_at < before, run.c.last_at >= before)
+    return [(row.tenant, row.id) for row in connection.execute(statement)]
+
+
+def remove(connection: Connection, keys: Sequence[tuple[str, str]]) -> None:
+    """Delete runs by tenant and id; their entries stay."""
+    if keys:
+        connection.execute(delete(run).where(tuple_(run.c.tenant, run.c.id).in_(keys)))
+
+
+def _rows(selection: Selection, standing: Standing) -> "Select[Any]":
+    unpriced = func.sum(case((entry.c.certainty == "unpriced", 1), else_=0))
+    return select(
+        *run.c,
+        _status(standing).label("status"),
+        _spent(func.sum(entry.c.nanodollars)).label("nanodollars"),
+        _spent(func.sum(entry.c.upstream_nanodollars)).label("upstream_nanodollars"),
+        _spent(unpriced).label("unpriced"),
+    ).where(*conditions(run, "started_at", "id", selection))
+
+
+def _status(standing: Standing) -> ColumnElement[str]:
+    return case(
+        (completed(standing.completed_at), "completed"),
+        (run.c.reward.is_not(None), "not completed"),
+        (or_(run.c.ended, run.c.last_at < standing.open_since), "unknown"),
+        else_="open",
+    )
+
+
+def _spent(amount: ColumnElement[int]) -> ColumnElement[int]:
+    mine = and_(entry.c.run == run.c.id, entry.c.tenant == run.c.tenant)
+    return select(func.coalesce(amount, 0)).where(mine).correlate(run).scalar_subquery()
+
+
+def _read(connection: Connection, statement: "Select[Any]") -> list[RunRow]:
+    amounts = ("nanodollars", "upstream_nanodollars", "unpriced")
+    rows = (row._mapping for row in connection.execute(statement))
+    return [RunRow(**(dict(row) | {name: int(row[name]) for name in amounts})) for row in rows]

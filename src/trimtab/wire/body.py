@@ -51,9 +51,13 @@ def decode_body(decoder: "msgspec.json.Decoder[_T]", body: bytes) -> _T:
 def rewrite(body: bytes, changes: Mapping[str, bytes]) -> bytes:
     """`body` with top-level fields set to raw JSON values; b'' removes a field. All others keep their bytes.
 
-    Raises BadRequest where `body` is not a JSON object.
+    A field that differs from a changed one in case only is removed: some endpoints would take it for that
+    one. Raises BadRequest where `body` is not a JSON object.
     """
     fields = decode_body(_FIELDS, body)
+    changed = {name.lower() for name in changes}
+    for name in [name for name in fields if name not in changes and name.lower() in changed]:
+        del fields[name]
     for name, value in changes.items():
         if value:
             fields[name] = msgspec.Raw(value)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import msgspec
 
+from trimtab.wire.body import NULL
 from trimtab.wire.chat_from_messages import finish_reason
 from trimtab.wire.counts import chat_counts
 from trimtab.wire.error import error_message, openai_error
@@ -121,7 +122,7 @@ class MessagesToChatStream:
         function = {"name": block.name, "arguments": ""}
         begun = {"index": call.number, "id": block.id, "type": "function", "function": function}
         yield self._chunk({"tool_calls": [begun]})
-        if bytes(block.input).strip() not in (b"{}", b"null"):
+        if block.input not in (NULL, msgspec.Raw(b"{}")):
             yield self._arguments(call, bytes(block.input).decode())
 
     def _grow(self, index: int, delta: _Delta) -> Iterator[bytes]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from trimtab.core import Capability
+from trimtab.core.errors import BadRequest
 from trimtab.wire.body import decode_body
 
 MEDIA_TOKENS = 50_000
@@ -18,6 +19,10 @@ _IMAGES = ("image_url", "image", "input_image", "computer_screenshot", "video_ur
 _SOUNDS = ("input_audio", "audio", "audio_url")
 _FILES = ("file", "input_file", "document", "container_upload")
 _NONE = msgspec.Raw(b"")
+_VISION: frozenset[Capability] = frozenset(("vision",))
+_AUDIO: frozenset[Capability] = frozenset(("audio",))
+_TEXT: tuple[frozenset[Capability], int, int] = (frozenset(), 0, 0)
+_DEEPEST = 5
 
 
 class Part(msgspec.Struct, gc=False):
@@ -78,7 +83,9 @@ def media_of(messages: Sequence[Message] | Sequence[Item]) -> Media | None:
 
 
 def _nested(raw: msgspec.Raw) -> list[Part]:
-    """Parts inside a value that may also be text or one object."""
+    """Parts inside a value that may also be absent, text or one object."""
+    if not raw:
+        return []
     data = bytes(raw)
     if data.startswith(b"["):
         return decode_body(_PARTS, data)
@@ -88,32 +95,34 @@ def _nested(raw: msgspec.Raw) -> list[Part]:
 def _sum_up(parts: list[Part]) -> Media | None:
     needs: set[Capability] = set()
     tokens = payload_bytes = 0
-    while parts:
-        part = parts.pop()
-        if part.type in _IMAGES:
-            needs.add("vision")
-            tokens += MEDIA_TOKENS
-            payload_bytes += len(part.image_url) + len(part.source)
-        elif part.type in _SOUNDS:
-            needs.add("audio")
-            tokens += MEDIA_TOKENS + len(part.input_audio) // _BYTES_A_TOKEN
-            payload_bytes += len(part.input_audio)
-        elif part.type in _FILES:
-            file_bytes = _file_bytes(part, parts)
-            if file_bytes is not None:
-                needs.add("vision")
-                tokens += MEDIA_TOKENS + file_bytes // _BYTES_A_TOKEN
-                payload_bytes += file_bytes
-        elif part.content:
-            parts += _nested(part.content)
-    return Media(frozenset(needs), tokens, payload_bytes) if tokens else None
+    # Each level is decoded anew, so unbounded nesting would cost its square.
+    for _ in range(_DEEPEST):
+        inner: list[Part] = []
+        for part in parts:
+            need, part_tokens, part_bytes = _weigh(part, inner)
+            needs |= need
+            tokens += part_tokens
+            payload_bytes += part_bytes
+        if not inner:
+            return Media(frozenset(needs), tokens, payload_bytes) if tokens else None
+        parts = inner
+    raise BadRequest(f"content: parts nested over {_DEEPEST} deep", param="content")
 
 
-def _file_bytes(part: Part, parts: list[Part]) -> int | None:
-    """Bytes of a file's payload; None for a document that is text, whose nested parts join `parts`."""
+def _weigh(part: Part, inner: list[Part]) -> tuple[frozenset[Capability], int, int]:
+    """What one part needs, its tokens and payload bytes. Parts inside it join `inner`."""
+    if part.type in _IMAGES:
+        return _VISION, MEDIA_TOKENS, len(part.image_url) + len(part.source)
+    if part.type in _SOUNDS:
+        size = len(part.input_audio)
+        return _AUDIO, MEDIA_TOKENS + size // _BYTES_A_TOKEN, size
+    if part.type not in _FILES:
+        inner += _nested(part.content)
+        return _TEXT
     if part.source:
         source = decode_body(_SOURCE, bytes(part.source))
         if source.type in ("text", "content"):
-            parts += _nested(source.content)
-            return None
-    return len(part.file) + len(part.file_data) + len(part.source)
+            inner += _nested(source.content)
+            return _TEXT
+    size = len(part.file) + len(part.file_data) + len(part.source)
+    return _VISION, MEDIA_TOKENS + size // _BYTES_A_TOKEN, size

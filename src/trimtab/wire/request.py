@@ -81,7 +81,7 @@ def _read_chat(body: bytes) -> RequestFacts:
     return RequestFacts(
         model=asked.model,
         stream=asked.stream is True,
-        max_output_tokens=asked.max_completion_tokens or asked.max_tokens,
+        max_output_tokens=_limit(asked),
         choices=asked.n or 1,
         tools=tools,
         needs=needs,
@@ -177,6 +177,15 @@ _READERS = {
     "responses": _read_responses,
     "embeddings": _read_embeddings,
 }
+
+
+def _limit(asked: ChatAsked) -> int | None:
+    """The limit by either of its names; endpoints differ in which they heed, so two limits are none."""
+    newer, older = asked.max_completion_tokens, asked.max_tokens
+    if newer is not None and older is not None and newer != older:
+        message = "max_tokens: differs from max_completion_tokens; expected one of them only"
+        raise BadRequest(message, param="max_tokens")
+    return older if newer is None else newer
 
 
 def _require_model(model: str) -> None:

@@ -1,0 +1,125 @@
+"""A run as a tree: its steps, their calls, nested calls under the call they serve, entries beside them.
+
+Read by the CLI and the console.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+from sqlalchemy import Connection
+
+from trimtab.core import CallRecord, Entry
+from trimtab.core.errors import NotFound
+from trimtab.store import Database, Selection, Standing, calls, entries, runs
+from trimtab.store.runs import RunRow
+
+
+class CallNode(msgspec.Struct, frozen=True):
+    """A call with its entries and the calls made on its behalf. `nanodollars` sums its own entries;
+    `upstream_nanodollars` is what another gateway charged for it, which that gateway's own entries hold."""
+
+    record: CallRecord
+    nanodollars: int
+    upstream_nanodollars: int
+    entries: tuple[Entry, ...]
+    nested: tuple["CallNode", ...] = ()
+
+
+class StepNode(msgspec.Struct, frozen=True):
+    """A step with its calls in order, and entries that belong to none of them (tools, compute).
+
+    `nanodollars` is all that was charged to the step.
+    """
+
+    name: str
+    nanodollars: int
+    calls: tuple[CallNode, ...]
+    entries: tuple[Entry, ...]
+
+
+class RunTree(msgspec.Struct, frozen=True):
+    """A whole run."""
+
+    run: RunRow
+    steps: tuple[StepNode, ...]
+
+
+def find_run(database: Database, id: str, tenant: str | None, standing: Standing) -> RunRow:
+    """The run of this id. Raises NotFound, also where several tenants have one and none is named."""
+    selection = Selection(tenant=tenant, run=id)
+    found = database.read(lambda connection: runs.newest(connection, selection, standing, None, 20))
+    if not found:
+        whose = f" of tenant {tenant!r}" if tenant is not None else ""
+        raise NotFound(f"there is no run {id!r}{whose}; `trimtab traces list` shows runs", code="run_not_found")
+    if len(found) > 1:
+        owners = ", ".join(sorted(run.tenant for run in found))
+        raise NotFound(f"several tenants have a run {id!r} ({owners}): name one", code="run_ambiguous")
+    return found[0]
+
+
+def read_tree(database: Database, run: RunRow) -> RunTree:
+    """A run's tree, without what was said. Raises StoreUnavailable."""
+
+    def work(connection: Connection) -> RunTree:
+        made = calls.of_run(connection, run.tenant, run.id)
+        return tree_of(run, made, entries.of_run(connection, run.tenant, run.id))
+
+    return database.read(work)
+
+
+def read_tree_with_content(database: Database, run: RunRow) -> RunTree:
+    """A run's tree with requests and replies as they were kept. Raises StoreUnavailable."""
+
+    def work(connection: Connection) -> RunTree:
+        made = calls.of_run_with_content(connection, run.tenant, run.id)
+        return tree_of(run, made, entries.of_run(connection, run.tenant, run.id))
+
+    return database.read(work)
+
+
+def tree_of(run: RunRow, made: Sequence[CallRecord], lines: Sequence[Entry]) -> RunTree:
+    """The tree of a run's calls (in order) and entries. A call whose parent is not among them stands alone."""
+    by_call: dict[str, list[Entry]] = {}
+    for line in lines:
+        by_call.setdefault(line.call, []).append(line)
+    seen: set[str] = set()
+    nested: dict[str, list[CallRecord]] = {}
+    roots: dict[str, list[CallRecord]] = {}
+    for record in made:
+        parent = record.call.who.parent_call
+        # Only an earlier call can be a parent, whatever a client claims; so there are no circles.
+        home = nested.setdefault(parent, []) if parent in seen else roots.setdefault(record.call.who.step, [])
+        home.append(record)
+        seen.add(record.call.id)
+    loose = [line for line in lines if line.call not in seen]
+    names = dict.fromkeys([*roots, *(line.step for line in loose)])
+    steps = (
+        StepNode(
+            name=name,
+            nanodollars=sum(line.nanodollars for line in lines if line.step == name),
+            calls=tuple(_node(record, by_call, nested) for record in roots.get(name, ())),
+            entries=tuple(line for line in loose if line.step == name),
+        )
+        for name in names
+    )
+    return RunTree(run, tuple(steps))
+
+
+def _node(
+    record: CallRecord, by_call: dict[str, list[Entry]], nested: dict[str, list[CallRecord]]
+) -> CallNode:
+    own = by_call.get(record.call.id, [])
+    return CallNode(
+        record=record,
+        nanodollars=sum(line.nanodollars for line in own),
+        upstream_nanodollars=sum(line.upstream_nanodollars for line in own),
+        entries=tuple(own),
+        nested=tuple(_node(inner, by_call, nested) for inner in nested.get(record.call.id, ())),
+    )
+
+
+def all_calls(nodes: Iterable[CallNode]) -> Iterable[CallNode]:
+    """Nodes and those nested in them, depth first."""
+    for node in nodes:
+        yield node
+        yield from all_calls(node.nested)
