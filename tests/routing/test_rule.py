@@ -122,6 +122,10 @@ def test_names_that_macros_bind_are_no_unknown_variables():
     assert _holds("tools.all(t, tools.exists(u, u == t)) && tools.map(x, size(x)).size() == 2")
 
 
+def test_a_macro_may_bind_the_name_of_a_variable_that_is_read_as_well():
+    assert _holds("tools.exists(user, user == 'book') && user == 'ann'")
+
+
 def test_two_rules_of_one_name_are_refused():
     with pytest.raises(ConfigError, match="two rules are named 'r'"):
         RuleBook([Rule("r"), Rule("r")])

@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from trimtab.cli import keys, serving
+from trimtab.cli import keys, playing, serving
 from trimtab.core.errors import TrimtabError
 
 app = typer.Typer(
@@ -16,6 +16,8 @@ app = typer.Typer(
 )
 app.command("serve")(serving.serve)
 app.command("init")(serving.init)
+app.command("demo")(playing.demo)
+app.command("replay")(playing.replay)
 app.add_typer(keys.app, name="keys")
 
 

@@ -26,9 +26,15 @@ def endpoint_body(visit: Visit, settings: EndpointSettings, form: Form, model: s
     if form.speaks == "chat":
         if visit.call.stream and not (visit.facts.include_usage and form.translator is None):
             changes["stream_options"] = b'{"include_usage":true}'
-        if visit.enforce_maximum and visit.facts.max_output_tokens is None:
-            changes[settings.max_tokens_field] = b"%d" % visit.call.max_output_tokens
+        if visit.enforce_maximum or form.translator is not None:
+            changes |= _maximum(visit, settings)
     return rewrite(body, changes) if changes else body
+
+
+def _maximum(visit: Visit, settings: EndpointSettings) -> dict[str, bytes]:
+    """The maximum that was held, in the one field the endpoint heeds: a hold it ignores would be no hold."""
+    other = "max_tokens" if settings.max_tokens_field == "max_completion_tokens" else "max_completion_tokens"
+    return {settings.max_tokens_field: b"%d" % visit.call.max_output_tokens, other: b""}
 
 
 def endpoint_headers(visit: Visit, endpoint: Endpoint, attempt: str) -> dict[str, str]:

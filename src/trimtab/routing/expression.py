@@ -44,7 +44,7 @@ _SAMPLE = CallFacts(
 
 
 class Expression:
-    """A compiled condition. `variables` are the names it reads, the ones its own macros bind left out."""
+    """A compiled condition. `variables` are the names it reads, without those that only its macros bind."""
 
     def __init__(self, source: str, key: str) -> None:
         """Compiles `source`. Raises `ConfigError` with `key`, the expression and what is wrong with it."""
@@ -55,7 +55,8 @@ class Expression:
         except ValueError as error:
             raise self._wrong(_syntax_error(str(error))) from error
         bound = set(_BOUND.findall(_STRING_OR_COMMENT.sub("''", source)))
-        self.variables = tuple(name for name in self._program.variables() if name not in bound)
+        names = self._program.variables()
+        self.variables = tuple(name for name in names if name in VARIABLES or name not in bound)
         self._check_names()
         self._check_types()
 

@@ -3,7 +3,7 @@
 Read by the CLI and the console.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 from sqlalchemy import Connection
@@ -12,6 +12,8 @@ from trimtab.core import CallRecord, Entry
 from trimtab.core.errors import NotFound
 from trimtab.store import Database, Selection, Standing, calls, entries, runs
 from trimtab.store.runs import RunRow
+
+_DEEPEST = 16
 
 
 class CallNode(msgspec.Struct, frozen=True):
@@ -28,7 +30,7 @@ class CallNode(msgspec.Struct, frozen=True):
 class StepNode(msgspec.Struct, frozen=True):
     """A step with its calls in order, and entries that belong to none of them (tools, compute).
 
-    `nanodollars` is all that was charged to the step.
+    `nanodollars` is all that was charged to the step, for calls nested in other steps' calls too.
     """
 
     name: str
@@ -82,17 +84,16 @@ def tree_of(run: RunRow, made: Sequence[CallRecord], lines: Sequence[Entry]) -> 
     by_call: dict[str, list[Entry]] = {}
     for line in lines:
         by_call.setdefault(line.call, []).append(line)
-    seen: set[str] = set()
+    parents = {record.call.id: record.call.who.parent_call for record in made}
     nested: dict[str, list[CallRecord]] = {}
     roots: dict[str, list[CallRecord]] = {}
     for record in made:
         parent = record.call.who.parent_call
-        # Only an earlier call can be a parent, whatever a client claims; so there are no circles.
-        home = nested.setdefault(parent, []) if parent in seen else roots.setdefault(record.call.who.step, [])
+        alone = parent not in parents or _is_endless(record.call.id, parents)
+        home = roots.setdefault(record.call.who.step, []) if alone else nested.setdefault(parent, [])
         home.append(record)
-        seen.add(record.call.id)
-    loose = [line for line in lines if line.call not in seen]
-    names = dict.fromkeys([*roots, *(line.step for line in loose)])
+    loose = [line for line in lines if line.call not in parents]
+    names = dict.fromkeys([*(r.call.who.step for r in made), *(line.step for line in lines)])
     steps = (
         StepNode(
             name=name,
@@ -103,6 +104,15 @@ def tree_of(run: RunRow, made: Sequence[CallRecord], lines: Sequence[Entry]) -> 
         for name in names
     )
     return RunTree(run, tuple(steps))
+
+
+def _is_endless(id: str, parents: Mapping[str, str]) -> bool:
+    """Whether a call's ancestors, which clients name, are too many to show, as where they form a circle."""
+    for _ in range(_DEEPEST):
+        id = parents[id]
+        if id not in parents:
+            return False
+    return True
 
 
 def _node(

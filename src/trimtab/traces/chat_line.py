@@ -1,0 +1,113 @@
+"""The shape of a recorded run on one line of JSON, in OpenAI's chat words; export writes it, import reads it.
+
+Recorded runs of other tools that have the same fields are read too. Fields from `run` (of a line) and `step` (of a
+message) on are our own; who does not know them may pass over them.
+"""
+
+from decimal import Decimal
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from trimtab.core import EntryKind, nanodollars_of, usd_text
+
+Tokens = Annotated[int, Meta(ge=0, le=2**53)]
+Seconds = Annotated[float, Meta(ge=-1e10, le=1e10)]
+Usd = Annotated[Decimal, Meta(ge=0, le=1_000_000_000)]
+Certainty = Literal["exact", "estimated"]
+_EXACT_PLACES = -9
+_FLOAT_DIGITS = 15
+
+
+class LineToolCall(msgspec.Struct, frozen=True):
+    """A tool call; `arguments` is the JSON of an object (`{"_raw": text}` where a model wrote none)."""
+
+    id: str
+    name: str
+    arguments: msgspec.Raw
+
+
+class LineUsage(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Tokens of one reply. `cached_tokens` are part of `prompt_tokens`."""
+
+    prompt_tokens: Tokens
+    completion_tokens: Tokens
+    cached_tokens: Tokens = 0
+
+
+class LineMessage(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One message; `audience` says whose tool call a tool message answers.
+
+    Of a reply: `cost_usd`, `t` (its end, in seconds from the run's start), `seconds` it took, and whose it was;
+    `model` is left out where it is the line's agent. Of a tool message: what the use of the tool cost.
+    """
+
+    role: Literal["system", "user", "assistant", "tool"]
+    content: str | list[msgspec.Raw] | None
+    tool_calls: tuple[LineToolCall, ...] = ()
+    tool_call_id: str | None = None
+    audience: Literal["assistant", "user"] = msgspec.field(name="for", default="assistant")
+    usage: LineUsage | None = None
+    cost_usd: Usd | None = None
+    t: Seconds | None = None
+    step: str = ""
+    model: str = ""
+    endpoint: str = ""
+    seconds: Seconds | None = None
+    first_token_s: Seconds | None = None
+    certainty: Certainty = "exact"
+
+
+class LineEntry(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A cost of the run that belongs to no message of it; None where the price is not known."""
+
+    kind: EntryKind
+    what: str
+    cost_usd: Usd | None
+    t: Seconds = 0.0
+    step: str = ""
+    endpoint: str = ""
+    certainty: Certainty = "exact"
+    usage: LineUsage | None = None
+
+
+class ChatLine(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """One conversation of a run; a run of several has a line for each `thread`.
+
+    `agent_cost_usd` is what this line's messages and `entries` cost. `reward` is None where no outcome is known.
+    """
+
+    agent: str
+    domain: str
+    task: str
+    trial: Annotated[int, Meta(ge=0, le=2**53)]
+    reward: Annotated[float, Meta(ge=0, le=1)] | None
+    agent_cost_usd: Usd | None | msgspec.UnsetType = msgspec.UNSET
+    duration_s: Annotated[float, Meta(ge=0, le=1e10)] | None | msgspec.UnsetType = msgspec.UNSET
+    end: str | msgspec.UnsetType = msgspec.UNSET
+    messages: tuple[LineMessage, ...]
+    run: str = ""
+    thread: Annotated[int, Meta(ge=0, le=2**31)] | None = None
+    tenant: str = ""
+    user: str = ""
+    started_at: Annotated[float, Meta(ge=0, le=1e11)] | None = None
+    outcome_by: str | None = None
+    outcome_reason: str | None = None
+    tools: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    entries: tuple[LineEntry, ...] = ()
+    note: str = ""
+
+
+def exact_usd(nanodollars: int) -> Decimal:
+    """USD that JSON shows in full, without idle zeros."""
+    return Decimal(usd_text(nanodollars).rstrip("0").rstrip("."))
+
+
+def recorded_nanodollars(usd: Decimal) -> int:
+    """Recorded USD as nanodollars. What is finer than a nanodollar is rounded up, but not the noise that binary
+    floats leave behind their 15th digit: 0.10358500000000001 is 0.103585."""
+    exponent = usd.as_tuple().exponent
+    if isinstance(exponent, int) and exponent >= _EXACT_PLACES:
+        return nanodollars_of(usd)
+    return nanodollars_of(Decimal(f"{usd:.{_FLOAT_DIGITS}g}"))
