@@ -98,7 +98,7 @@ def test_a_missing_capability_is_named(name):
 def test_a_context_that_is_too_short_is_named(name):
     said = r"1100 tokens of context are needed \(1000 in, 100 out\), a has at most 900"
     with pytest.raises(BadRequest, match=said):
-        _policy(name).choose(call(input_tokens=1000), (offer("a", context_tokens=900),), 0.0)
+        _policy(name).choose(call(input_tokens=4000), (offer("a", context_tokens=900),), 0.0)
 
 
 def test_no_offers_at_all_are_refused_too(name):

@@ -17,7 +17,7 @@ def _facts(remaining_usd=None, **more):
         "surface": "chat",
         "model": "m",
         "who": who,
-        "input_tokens": 500,
+        "input_tokens": 2000,
         "max_output_tokens": 200,
         "stream": True,
         "tools": ("search", "book"),
@@ -65,8 +65,8 @@ def test_the_first_rule_that_holds_wins():
     first, second = Rule("first", "tokens > 100", "cheapest"), Rule("second", "tokens > 10")
     book = RuleBook([first, second])
     assert book.match(_facts()).rule is first
-    assert book.match(_facts(input_tokens=50)).rule is second
-    assert book.match(_facts(input_tokens=5)).rule is None
+    assert book.match(_facts(input_tokens=200)).rule is second
+    assert book.match(_facts(input_tokens=20)).rule is None
 
 
 def test_a_rule_without_a_condition_matches_every_call():
@@ -85,7 +85,7 @@ def test_a_rule_that_fails_on_a_call_is_passed_over_and_reported():
 
 
 def test_a_result_that_is_neither_true_nor_false_on_a_call_is_reported():
-    match = RuleBook([Rule("r", "tokens == 1000 ? true : dyn(user)")]).match(_facts())
+    match = RuleBook([Rule("r", "tokens == 250 ? true : dyn(user)")]).match(_facts())
     assert match.rule is None
     assert "expected true or false" in match.faults[0].reason
 
@@ -103,7 +103,7 @@ def test_a_result_that_is_neither_true_nor_false_on_a_call_is_reported():
         ("tokens == 0 || nosuch(user)", "column 16: unknown function 'nosuch'"),
         ("tokens > 'many'", "No such overload"),
         ("!tenant", "No such overload"),
-        ("tokens", "expected true or false, the result is 1000"),
+        ("tokens", "expected true or false, the result is 250"),
         ("user.matches('(')", "not a valid regex"),
         ("", "Syntax error"),
     ],

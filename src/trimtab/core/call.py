@@ -24,8 +24,14 @@ class Attribution(msgspec.Struct, frozen=True, gc=False):
     source: Literal["headers", "metadata", "traceparent", "single", "hosted"] = "single"
 
 
+_BYTES_A_TOKEN = 4
+
+
 class Call(msgspec.Struct, frozen=True, gc=False):
-    """A model call as rules see it: facts, no bytes. Times are epoch seconds, sizes are tokens."""
+    """A model call as rules see it: facts, no bytes. Times are epoch seconds, sizes are tokens.
+
+    `input_tokens` is an upper bound (a token is at least a byte): what money is held by.
+    """
 
     id: str
     at: float
@@ -41,3 +47,8 @@ class Call(msgspec.Struct, frozen=True, gc=False):
     sampled: bool = True
     priority: int = 0
     deadline: float | None = None
+
+    @property
+    def likely_input_tokens(self) -> int:
+        """About how many the prompt has, at four bytes a token: what choices are made by."""
+        return -(-self.input_tokens // _BYTES_A_TOKEN)

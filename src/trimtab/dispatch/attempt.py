@@ -4,8 +4,6 @@ Every way out of here (answer, refusal, broken stream, timeout, client gone) end
 gives the place back. `settle` is the only door to the ledger for attempts.
 """
 
-from contextlib import AsyncExitStack
-
 from trimtab.core import AttemptRecord, Certainty, Clock, Hold, IdSource, PlannedAttempt, Usage
 from trimtab.core.errors import UpstreamError
 from trimtab.dispatch.form import Form, form_of
@@ -38,7 +36,7 @@ class Attempt:
         self.seen_bytes = 0
         self._at = desk.clock.now()
         self._started = desk.clock.monotonic()
-        self._stack = AsyncExitStack()
+        self._answer: Answer | None = None
         self._hold: Hold | None = None
         self._mark = 0.0
         self._weight = visit.call.input_tokens + visit.call.max_output_tokens
@@ -79,15 +77,13 @@ class Attempt:
         self._mark = endpoint.machine.begin(self._weight, self._started)
         self._sent = True
         endpoint.note("sent")
-        answer = await self._stack.enter_async_context(
-            desk.http.send(
-                endpoint.name,
-                endpoint.settings.url.rstrip("/") + self.form.path,
-                headers,
-                body,
-                endpoint.settings.timeouts,
-                self._head_seconds(),
-            )
+        answer = self._answer = await desk.http.send(
+            endpoint.name,
+            endpoint.settings.url.rstrip("/") + self.form.path,
+            headers,
+            body,
+            endpoint.settings.timeouts,
+            self._head_seconds(),
         )
         if answer.status >= 300 or answer.status < 200:
             raise refusal_of(endpoint.name, answer, await answer.body())
@@ -241,7 +237,9 @@ class Attempt:
         )
 
     async def _close(self) -> None:
-        await self._stack.aclose()
+        if self._answer is not None:
+            self._answer.close()
+            self._answer = None
 
 
 def refusal_of(endpoint: str, answer: Answer, body: bytes) -> UpstreamError:

@@ -34,7 +34,6 @@ from trimtab.wire import encode_event, read_request
 
 _OTHERS = TenantSettings(name="*")
 _TYPICAL_OUTPUT_TOKENS = 256
-_BYTES_A_TOKEN = 4
 
 
 class Rooms:
@@ -129,9 +128,8 @@ class Dispatch:
         if allowed and visit.call.model not in allowed:
             raise Forbidden(f"this key may use {', '.join(allowed)}, not {visit.call.model!r}", param="model")
         visit.key.require("operator")
-        tokens = visit.call.input_tokens // _BYTES_A_TOKEN + min(
-            visit.call.max_output_tokens, _TYPICAL_OUTPUT_TOKENS
-        )
+        output = min(visit.call.max_output_tokens, _TYPICAL_OUTPUT_TOKENS)
+        tokens = visit.call.likely_input_tokens + output
         visit.charges = await self._rooms.ledger.admit_rates(visit.call.who, tokens)
 
     async def _recall(self, visit: Visit, choice: Choice) -> Reply | None:

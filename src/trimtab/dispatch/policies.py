@@ -37,22 +37,28 @@ class Router:
         models = self._pool.candidates(call.model)
         own = self._pool.model(call.model).policy or self._settings.default_policy
         if not self._rules:
-            return Choice(own, models)
+            return Choice(own, self._limited(own, models))
         remaining = UNLIMITED_USD
         if remaining_nanodollars is not None:
             remaining = remaining_nanodollars / NANODOLLARS_PER_USD
         match = self._book.match(CallFacts(call, remaining))
         if match.rule is None:
-            return Choice(own, models, faults=match.faults)
+            return Choice(own, self._limited(own, models), faults=match.faults)
         rule = self._rules[match.rule.name]
+        policy = rule.policy or own
         return Choice(
-            rule.policy or own,
-            rule.models or models,
+            policy,
+            rule.models or self._limited(policy, models),
             match.rule.name,
             rule.recall_seconds,
             rule.recall_sampled,
             match.faults,
         )
+
+    def _limited(self, policy: str, models: tuple[str, ...]) -> tuple[str, ...]:
+        """A policy's own `models` instead of those the name stands for."""
+        known = self._settings.policy.get(policy)
+        return known.models if known is not None and known.models else models
 
     def decide(self, call: Call, choice: Choice, offers: tuple[Offer, ...]) -> Decision:
         """The decision of the chosen policy, with everything it saw. Raises BadRequest."""

@@ -7,9 +7,9 @@ away stops the generation it would pay for.
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
 
 import aiohttp
+from yarl import URL
 
 from trimtab.config import TimeoutSettings
 from trimtab.core.errors import UpstreamError
@@ -52,6 +52,12 @@ class Answer:
                 f"broke off its reply: {_words(error)}", "upstream_broken_reply", retryable=True
             ) from error
 
+    def close(self) -> None:
+        """Done with it: the connection goes back to the pool, or is closed where the body was not read out."""
+        if not self._response.content.at_eof():
+            self._response.close()
+        self._response.release()
+
     async def _next(self, content: aiohttp.StreamReader) -> bytes:
         part = content.read_nowait()
         if part or content.at_eof():
@@ -75,6 +81,8 @@ class Http:
 
     def __init__(self) -> None:
         self._session: aiohttp.ClientSession | None = None
+        self._urls: dict[str, URL] = {}
+        self._timeouts: dict[float, aiohttp.ClientTimeout] = {}
 
     async def start(self) -> None:
         """Open the connection pool."""
@@ -91,7 +99,6 @@ class Http:
         if self._session is not None:
             await self._session.close()
 
-    @asynccontextmanager
     async def send(
         self,
         endpoint: str,
@@ -100,21 +107,23 @@ class Http:
         body: bytes,
         timeouts: TimeoutSettings,
         head_seconds: float,
-    ) -> AsyncIterator[Answer]:
-        """POST and wait at most `head_seconds` for the response's head. Leaving the block early closes the
-        connection. Raises UpstreamError; `billable` is False only when nothing can have been charged.
+    ) -> Answer:
+        """POST and wait at most `head_seconds` for the response's head; the answer must be closed.
+
+        Raises UpstreamError; `billable` is False only when nothing can have been charged.
         """
         assert self._session is not None
-        deadlines = aiohttp.ClientTimeout(total=None, sock_connect=timeouts.connect)
         request = self._session.post(
-            url, data=body, headers=headers, timeout=deadlines, allow_redirects=False
+            self._parsed(url),
+            data=body,
+            headers=headers,
+            timeout=self._deadlines(timeouts.connect),
+            allow_redirects=False,
         )
         try:
             async with asyncio.timeout(head_seconds):
-                response = await request
-        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-            raise _not_sent(endpoint, error) from error
-        except aiohttp.InvalidURL as error:
+                return Answer(await request, endpoint, timeouts)
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL) as error:
             raise _not_sent(endpoint, error) from error
         except TimeoutError as error:
             raise UpstreamError(
@@ -130,12 +139,20 @@ class Http:
                 code="upstream_disconnected",
                 billable=True,
             ) from error
-        try:
-            yield Answer(response, endpoint, timeouts)
-        finally:
-            if not response.content.at_eof():
-                response.close()
-            response.release()
+
+    def _parsed(self, url: str) -> URL:
+        """Endpoints are few; parsing their URLs for every call is not free."""
+        found = self._urls.get(url)
+        if found is None:
+            found = self._urls[url] = URL(url)
+        return found
+
+    def _deadlines(self, connect_seconds: float) -> aiohttp.ClientTimeout:
+        found = self._timeouts.get(connect_seconds)
+        if found is None:
+            found = aiohttp.ClientTimeout(total=None, sock_connect=connect_seconds)
+            self._timeouts[connect_seconds] = found
+        return found
 
 
 def _not_sent(endpoint: str, error: Exception) -> UpstreamError:

@@ -67,7 +67,7 @@ class Pool:
         known, settings = self.model(model), endpoint.settings
         price = self.price(endpoint.name, model)
         output = call.max_output_tokens * call.choices
-        likely = price.worst_cost(call.input_tokens // 4, min(output, 512))
+        likely = price.worst_cost(call.likely_input_tokens, min(output, 512))
         quality = known.quality if settings.quality is None else settings.quality
         return Offer(
             endpoint=endpoint.name,

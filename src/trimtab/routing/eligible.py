@@ -17,7 +17,7 @@ def can_serve(call: Call, offer: Offer) -> bool:
     """
     if call.needs and offer.capabilities and not call.needs <= offer.capabilities:
         return False
-    return not offer.context_tokens or call.input_tokens + call.max_output_tokens <= offer.context_tokens
+    return not offer.context_tokens or call.likely_input_tokens + call.max_output_tokens <= offer.context_tokens
 
 
 def eligible(call: Call, offers: Iterable[Offer]) -> list[Offer]:
@@ -44,11 +44,11 @@ def _missing(call: Call, offers: tuple[Offer, ...]) -> str:
         for name in sorted(call.needs)
         if (lacking := [offer for offer in offers if offer.capabilities and name not in offer.capabilities])
     ]
-    tokens = call.input_tokens + call.max_output_tokens
+    tokens = call.likely_input_tokens + call.max_output_tokens
     if short := [offer for offer in offers if 0 < offer.context_tokens < tokens]:
         longest = max(offer.context_tokens for offer in short)
         parts.append(
-            f"{tokens} tokens of context are needed ({call.input_tokens} in, {call.max_output_tokens} out),"
+            f"{tokens} tokens of context are needed ({call.likely_input_tokens} in, {call.max_output_tokens} out),"
             f" {_endpoints(short)} has at most {longest}"
         )
     return "; ".join(parts)

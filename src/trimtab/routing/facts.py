@@ -30,7 +30,7 @@ VARIABLES: dict[str, Callable[[CallFacts], object]] = {
     "task": lambda facts: facts.call.who.task,
     "model": lambda facts: facts.call.model,
     "surface": lambda facts: facts.call.surface,
-    "tokens": lambda facts: facts.call.input_tokens,
+    "tokens": lambda facts: facts.call.likely_input_tokens,
     "max_output_tokens": lambda facts: facts.call.max_output_tokens,
     "tools": lambda facts: facts.call.tools,
     "stream": lambda facts: facts.call.stream,

@@ -72,6 +72,12 @@ def which_exist(connection: Connection, ids: Sequence[str]) -> set[str]:
     return set(connection.scalars(select(call.c.id).where(call.c.id.in_(ids))))
 
 
+def any_not_named(connection: Connection, tenant: str, run: str, prefix: str) -> bool:
+    """Whether a run has calls whose ids do not begin with `prefix`."""
+    mine = (call.c.run == run) & (call.c.tenant == tenant) & ~call.c.id.startswith(prefix)
+    return connection.scalar(select(call.c.id).where(mine).limit(1)) is not None
+
+
 def delete_of_run(connection: Connection, tenant: str, run: str, before: float, most: int) -> int:
     """Delete at most `most` of a run's calls made before a moment; returns how many were."""
     mine = (call.c.run == run) & (call.c.tenant == tenant) & (call.c.at < before)

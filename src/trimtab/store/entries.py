@@ -53,6 +53,17 @@ def insert_new_entries(connection: Connection, lines: Sequence[Entry]) -> list[E
     return added
 
 
+def which_exist(connection: Connection, ids: Sequence[str]) -> set[str]:
+    """Those of `ids` that entries have."""
+    return set(connection.scalars(select(entry.c.id).where(entry.c.id.in_(ids))))
+
+
+def any_not_named(connection: Connection, tenant: str, run: str, prefix: str) -> bool:
+    """Whether a run has entries whose ids do not begin with `prefix`."""
+    mine = (entry.c.run == run) & (entry.c.tenant == tenant) & ~entry.c.id.startswith(prefix)
+    return connection.scalar(select(entry.c.id).where(mine).limit(1)) is not None
+
+
 def of_run(connection: Connection, tenant: str, run: str) -> list[Entry]:
     """A run's entries in order. What they charged to which meter is not stored."""
     mine = (entry.c.run == run) & (entry.c.tenant == tenant)

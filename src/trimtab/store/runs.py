@@ -75,6 +75,11 @@ def touch(connection: Connection, records: Iterable[CallRecord]) -> None:
         _upsert(connection, list(rows.values()))
 
 
+def lay(connection: Connection, who: Attribution, started_at: float, last_at: float) -> None:
+    """Make or stretch a run without a call of its own: one that was recorded elsewhere."""
+    _upsert(connection, [_new(who, started_at, last_at, 0)])
+
+
 def _new(who: Attribution, started_at: float, last_at: float, calls: int) -> dict[str, object]:
     return {
         "tenant": who.tenant,

@@ -22,8 +22,9 @@ TRIAL, END = "trimtab_trial", "trimtab_end"
 class Purse:
     """A run's entries, each to be taken once."""
 
-    def __init__(self, run: RunRow, entries: Sequence[Entry]) -> None:
+    def __init__(self, run: RunRow, calls: Sequence[CallRecord], entries: Sequence[Entry]) -> None:
         self._run = run
+        self._passed_on = {(record.call.who.parent_call, record.nanodollars) for record in calls}
         self._left = {entry.id: entry for entry in entries}
         self._by_call: dict[str, list[Entry]] = {}
         for entry in entries:
@@ -44,6 +45,12 @@ class Purse:
         name = f"tool:{self._run.tenant}:{self._run.id}:{tool_call}"
         return self._left.pop(name, None) or self._left.pop(f"im-{name}", None)
 
+    def cost(self, entry: Entry) -> int:
+        """What an entry stands for, in nanodollars: with what another gateway charged, unless that gateway's
+        own call is in the run and its own entries say it."""
+        abroad = (entry.call, entry.upstream_nanodollars) not in self._passed_on
+        return entry.nanodollars + (entry.upstream_nanodollars if abroad else 0)
+
     def rest(self) -> list[Entry]:
         """Entries that nothing took."""
         return list(self._left.values())
@@ -54,7 +61,7 @@ def lines_of(
 ) -> Iterator[ChatLine]:
     """A run's lines. `count_trial` says how often a name of agent, domain and task came before."""
     woven = weave(calls)
-    purse = Purse(run, entries)
+    purse = Purse(run, calls, entries)
     agent = run.agent or _main_model(calls)
     told = [_messages(run, agent, thread, purse) for thread in woven.threads] or [[]]
     rest = _rest(run, purse)
@@ -151,7 +158,7 @@ def _reply(message: LineMessage, agent: str, began: float, turn: Turn, purse: Pu
     return msgspec.structs.replace(
         message,
         usage=LineUsage(usage.input_tokens, usage.output_tokens, usage.cached_tokens) if known else None,
-        cost_usd=_cost(paid, turn, purse),
+        cost_usd=_cost(paid, purse),
         t=round(began + seconds, _PLACES),
         step=record.call.who.step,
         model="" if record.model == agent else record.model,
@@ -162,29 +169,26 @@ def _reply(message: LineMessage, agent: str, began: float, turn: Turn, purse: Pu
     )
 
 
-def _cost(paid: Sequence[Entry], turn: Turn, purse: Purse) -> Decimal | None:
+def _cost(paid: Sequence[Entry], purse: Purse) -> Decimal | None:
     """What the reply cost; None where a part is not known, and then the known part stays in the purse."""
     if not paid or any(entry.certainty == "unpriced" for entry in paid):
         purse.take(entry for entry in paid if entry.certainty == "unpriced")
         return None
     purse.take(paid)
-    total = sum(entry.nanodollars for entry in paid)
-    # Where another gateway's own call is in this store, so is its entry.
-    abroad = len(turn.calls) == 1
-    return exact_usd(total + (sum(entry.upstream_nanodollars for entry in paid) if abroad else 0))
+    return exact_usd(sum(purse.cost(entry) for entry in paid))
 
 
 def _rest(run: RunRow, purse: Purse) -> tuple[LineEntry, ...]:
-    lines = [_rest_line(run, entry) for entry in purse.rest()]
+    lines = [_rest_line(run, entry, purse.cost(entry)) for entry in purse.rest()]
     return tuple(sorted(lines, key=lambda line: (line.t, line.kind, line.what, line.step, line.cost_usd or 0)))
 
 
-def _rest_line(run: RunRow, entry: Entry) -> LineEntry:
+def _rest_line(run: RunRow, entry: Entry, nanodollars: int) -> LineEntry:
     usage, unpriced = entry.usage, entry.certainty == "unpriced"
     return LineEntry(
         kind=entry.kind,
         what=entry.model,
-        cost_usd=None if unpriced else exact_usd(entry.nanodollars + entry.upstream_nanodollars),
+        cost_usd=None if unpriced else exact_usd(nanodollars),
         t=round(entry.at - run.started_at, _PLACES),
         step=entry.step,
         endpoint=entry.endpoint,

@@ -12,6 +12,7 @@ from msgspec import Meta
 
 from trimtab.core import EntryKind, nanodollars_of, usd_text
 
+Name = Annotated[str, Meta(max_length=500, pattern=r"^[^\x00]*\Z")]
 Tokens = Annotated[int, Meta(ge=0, le=2**53)]
 Seconds = Annotated[float, Meta(ge=-1e10, le=1e10)]
 Usd = Annotated[Decimal, Meta(ge=0, le=1_000_000_000)]
@@ -23,8 +24,8 @@ _FLOAT_DIGITS = 15
 class LineToolCall(msgspec.Struct, frozen=True):
     """A tool call; `arguments` is the JSON of an object (`{"_raw": text}` where a model wrote none)."""
 
-    id: str
-    name: str
+    id: Name
+    name: Name
     arguments: msgspec.Raw
 
 
@@ -33,7 +34,8 @@ class LineUsage(msgspec.Struct, frozen=True, omit_defaults=True):
 
     prompt_tokens: Tokens
     completion_tokens: Tokens
-    cached_tokens: Tokens = 0
+    cached_tokens: Name = Annotated[str, Meta(max_length=500, pattern=r"^[^\x00]*\Z")]
+Tokens = 0
 
 
 class LineMessage(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -46,14 +48,14 @@ class LineMessage(msgspec.Struct, frozen=True, omit_defaults=True):
     role: Literal["system", "user", "assistant", "tool"]
     content: str | list[msgspec.Raw] | None
     tool_calls: tuple[LineToolCall, ...] = ()
-    tool_call_id: str | None = None
+    tool_call_id: Name | None = None
     audience: Literal["assistant", "user"] = msgspec.field(name="for", default="assistant")
     usage: LineUsage | None = None
     cost_usd: Usd | None = None
     t: Seconds | None = None
-    step: str = ""
-    model: str = ""
-    endpoint: str = ""
+    step: Name = ""
+    model: Name = ""
+    endpoint: Name = ""
     seconds: Seconds | None = None
     first_token_s: Seconds | None = None
     certainty: Certainty = "exact"
@@ -63,11 +65,11 @@ class LineEntry(msgspec.Struct, frozen=True, omit_defaults=True):
     """A cost of the run that belongs to no message of it; None where the price is not known."""
 
     kind: EntryKind
-    what: str
+    what: Name
     cost_usd: Usd | None
     t: Seconds = 0.0
-    step: str = ""
-    endpoint: str = ""
+    step: Name = ""
+    endpoint: Name = ""
     certainty: Certainty = "exact"
     usage: LineUsage | None = None
 
@@ -78,22 +80,22 @@ class ChatLine(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     `agent_cost_usd` is what this line's messages and `entries` cost. `reward` is None where no outcome is known.
     """
 
-    agent: str
-    domain: str
-    task: str
+    agent: Name
+    domain: Name
+    task: Name
     trial: Annotated[int, Meta(ge=0, le=2**53)]
     reward: Annotated[float, Meta(ge=0, le=1)] | None
     agent_cost_usd: Usd | None | msgspec.UnsetType = msgspec.UNSET
     duration_s: Annotated[float, Meta(ge=0, le=1e10)] | None | msgspec.UnsetType = msgspec.UNSET
-    end: str | msgspec.UnsetType = msgspec.UNSET
+    end: Name | msgspec.UnsetType = msgspec.UNSET
     messages: tuple[LineMessage, ...]
-    run: str = ""
+    run: Name = ""
     thread: Annotated[int, Meta(ge=0, le=2**31)] | None = None
-    tenant: str = ""
-    user: str = ""
+    tenant: Name = ""
+    user: Name = ""
     started_at: Annotated[float, Meta(ge=0, le=1e11)] | None = None
-    outcome_by: str | None = None
-    outcome_reason: str | None = None
+    outcome_by: Name | None = None
+    outcome_reason: Name | None = None
     tools: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     entries: tuple[LineEntry, ...] = ()
     note: str = ""
