@@ -91,11 +91,11 @@ class Served:
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         named = {"content-type": "application/json", **(headers or {})}
         async with self.session.post(self.url + path, data=data, headers=named) as answer:
-            return Answered(answer.status, dict(answer.headers), await answer.read())
+            return Answered(answer.status, answer.headers, await answer.read())
 
     async def get(self, path: str, headers: Mapping[str, str] | None = None) -> Answered:
         async with self.session.get(self.url + path, headers=headers or {}) as answer:
-            return Answered(answer.status, dict(answer.headers), await answer.read())
+            return Answered(answer.status, answer.headers, await answer.read())
 
     async def key(
         self,
@@ -141,7 +141,8 @@ class Served:
         await self.house.writer.flush()
 
         def work(connection: Connection) -> Sequence[Row[Any]]:
-            return connection.execute(select(table).order_by(*table.primary_key.columns)).all()
+            order = [table.c.at] if "at" in table.c else []
+            return connection.execute(select(table).order_by(*order, *table.primary_key.columns)).all()
 
         return await self.house.database.run(work)
 

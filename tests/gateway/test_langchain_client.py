@@ -55,8 +55,8 @@ async def test_invoke(model, house):
     assert reply.usage_metadata["output_tokens"] == line.output_tokens
 
 
-async def test_stream(model, house):
-    pieces = [piece async for piece in model.astream("Hello?")]
+async def test_stream(build, house):
+    pieces = [piece async for piece in build(stream_usage=True).astream("Hello?")]
     assert "".join(piece.text for piece in pieces) == Says().text
     line = await house.entry()
     assert sum((p.usage_metadata or {}).get("output_tokens", 0) for p in pieces) == line.output_tokens

@@ -8,7 +8,7 @@ import pytest
 from pydantic import BaseModel
 
 from .served import cost, endpoint
-from .upstream import Says, refuses, sends
+from .upstream import Says, chunk, refuses, sends, streams
 
 QUESTION = [{"role": "user", "content": "What is the weather in Oslo?"}]
 WEATHER = {
@@ -254,8 +254,6 @@ async def test_a_server_error_of_an_endpoint_is_an_internal_server_error(client,
 
 
 async def test_a_stream_that_breaks_off_raises_in_the_client(client, upstream):
-    from .upstream import chunk, streams
-
     upstream.then(streams(chunk("Half a"), ends=False))
     stream = await client.chat.completions.create(model="gpt-small", messages=QUESTION, stream=True)
     heard = []
@@ -266,8 +264,6 @@ async def test_a_stream_that_breaks_off_raises_in_the_client(client, upstream):
 
 
 async def test_a_responses_stream_that_breaks_off_raises_or_fails_in_the_client(client, upstream):
-    from .upstream import chunk, streams
-
     upstream.then(streams(chunk("Half a"), ends=False))
     stream = await client.responses.create(model="gpt-small", input="Hi", stream=True)
     with pytest.raises(openai.APIError, match="cannot be resumed"):

@@ -23,7 +23,7 @@ async def chat(house):
         yield client
 
 
-async def test_a_plain_chat(self, chat, house, upstream):
+async def test_a_plain_chat(chat, house, upstream):
     reply = await chat.chat.completions.create(model="claude", messages=QUESTION)
     assert (reply.choices[0].message.content, reply.choices[0].finish_reason) == (Says().text, "stop")
     assert reply.usage.completion_tokens == upstream.seen[0].billed.output_tokens
@@ -32,7 +32,7 @@ async def test_a_plain_chat(self, chat, house, upstream):
     assert (await house.entry()).nanodollars == cost(upstream.seen[0].billed)
 
 
-async def test_a_streamed_chat(self, chat, upstream):
+async def test_a_streamed_chat(chat, upstream):
     async with chat.chat.completions.stream(
         model="claude", messages=QUESTION, stream_options={"include_usage": True}
     ) as stream:
@@ -44,7 +44,7 @@ async def test_a_streamed_chat(self, chat, upstream):
 
 
 @pytest.mark.parametrize("stream", [False, True])
-async def test_tools(self, chat, upstream, stream):
+async def test_tools(chat, upstream, stream):
     upstream.always = Says(calls=(("weather", {"city": "Oslo"}),))
     function = {"name": "weather", "parameters": SCHEMA}
     tools = [{"type": "function", "function": function}]
@@ -62,7 +62,7 @@ async def test_tools(self, chat, upstream, stream):
     assert again.choices[0].message.content == Says().text
 
 
-async def test_responses(self, chat):
+async def test_responses(chat):
     plain = await chat.responses.create(model="claude", input="Hi")
     assert plain.output_text == Says().text
     stream = await chat.responses.create(model="claude", input="Hi", stream=True)
@@ -70,7 +70,7 @@ async def test_responses(self, chat):
     assert events[-1].response.output_text == Says().text
 
 
-async def test_what_cannot_be_said_there_is_refused_by_name(self, chat, upstream):
+async def test_what_cannot_be_said_there_is_refused_by_name(chat, upstream):
     with pytest.raises(openai.BadRequestError) as caught:
         await chat.chat.completions.create(model="claude", messages=QUESTION, n=2)
     assert (caught.value.code, caught.value.param) == ("untranslatable", "n")

@@ -110,9 +110,7 @@ class Upstream:
 
     async def stop(self) -> None:
         self._server.close()
-        for talk in list(self._talks):
-            talk.cancel()
-        await asyncio.gather(*self._talks, return_exceptions=True)
+        await self.hang_up()
         await self._server.wait_closed()
 
     @property
@@ -122,6 +120,12 @@ class Upstream:
     def then(self, *scripts: Script) -> None:
         """Answer the next calls so."""
         self._scripts += scripts
+
+    async def hang_up(self) -> None:
+        """Close the connections that wait for a next request."""
+        for talk in list(self._talks):
+            talk.cancel()
+        await asyncio.gather(*self._talks, return_exceptions=True)
 
     async def arrivals(self, count: int, seconds: float = 5.0) -> None:
         """Wait until so many requests have come."""
@@ -428,3 +432,13 @@ def chunk(text: str, finish: str | None = None, **members: object) -> bytes:
     choice = {"index": 0, "delta": {"content": text} if text else {}, "finish_reason": finish}
     data = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [choice]}
     return b"data: " + json.dumps({**data, **members}, separators=(",", ":")).encode() + b"\n\n"
+
+
+def waits(gate: asyncio.Event, says: Script | None = None) -> Script:
+    """Answers well once the gate is open."""
+
+    async def script(talk: Talk) -> None:
+        await gate.wait()
+        await (says or Says())(talk)
+
+    return script

@@ -58,7 +58,7 @@ class Account(msgspec.Struct, frozen=True):
     cost_usd: str
     cost_per_completed_usd: str | None
     agents: tuple[AgentAccount, ...]
-    costs: dict[str, tuple[CostLine, ...]]
+    costs: dict[CostField, tuple[CostLine, ...]]
     refusals: dict[str, int]
     faults: dict[str, int]
 

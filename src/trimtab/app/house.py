@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 from trimtab.app.policies import policies_of, verifier_functions
 from trimtab.app.store import database_for, journal_root
-from trimtab.app.watchers import build_metrics, build_watchers
+from trimtab.app.watchers import build_watchers
 from trimtab.budgets import BudgetBook
 from trimtab.config import Loaded, Settings, prices_of, secrets_of
 from trimtab.core import Clock, IdSource, SystemClock, nanodollars_of
@@ -22,6 +22,7 @@ from trimtab.recall import ExactRecall
 from trimtab.routing import Verifiers
 from trimtab.store import Database, Journal, Writer, bury, migrate, processes, recover_journals
 from trimtab.tenants import Keyring
+from trimtab.traces import Retention
 
 
 class House:
@@ -35,21 +36,23 @@ class House:
         self.root = journal_root(settings)
         self.journal = Journal(self.root / self.process)
         self.writer = Writer(database, self.journal, self.process, clock, settings.ledger.apply_seconds)
-        self.teller = Teller(database, self.process, clock, settings.ledger.wait_seconds)
+        self.teller = Teller(
+            database, self.process, clock, settings.ledger.wait_seconds, settings.ledger.lease_seconds
+        )
         self.writer.on_fenced = self.teller.forget
         self.keeper = Keeper(database, self.writer, self.teller, clock, settings.ledger, self.root)
         book = BudgetBook(settings.budget, settings.rate, settings.tenant)
         self.ledger = Ledger(book, self.writer, self.teller, clock, settings.ledger)
         self.keyring = Keyring(database, clock)
         self.http = Http()
+        self._retention = Retention(database, clock, settings.traces.retention_days)
         self.pool = Pool(
             settings, secrets_of(settings, os.environ, loaded.source), prices_of(settings), clock
         )
-        self.metrics = build_metrics(self.pool, self.ledger, self.writer)
-        self.watchers = build_watchers(settings, self.metrics)
+        self.watchers = build_watchers(settings, self.pool, self.ledger, self.writer)
         self.dispatch = self._dispatch(settings, ids)
         runs = RunDoor(self.keyring, self.ledger, self.writer, database, clock)
-        house = HouseDoor(self.keyring, self.pool, self.metrics.render, self._not_ready)
+        house = HouseDoor(self.keyring, self.pool, self.watchers.metrics.render, self._not_ready)
         self.gateway: Gateway = build_gateway(self.dispatch, runs, house, settings.server.max_body_bytes)
         self.draining = False
 
@@ -82,13 +85,21 @@ class House:
         now, host, pid = self.clock.now(), socket.gethostname(), os.getpid()
         await asyncio.to_thread(migrate, self.database)
         await asyncio.to_thread(recover_journals, self.database, self.root, now)
+        heard_at = self.clock.monotonic()
         await self.database.run(lambda c: processes.enter(c, self.process, host, pid, now))
+        self.teller.renew(heard_at)
         await self.keyring.load()
         await self.http.start()
 
     def tasks(self) -> list[Coroutine[object, object, None]]:
         """The house's background work, each to run as long as the house stands."""
-        return [self.writer.run(), self.keeper.run(), self.keyring.run(), self._share_out()]
+        return [
+            self.writer.run(),
+            self.keeper.run(),
+            self.keyring.run(),
+            self._share_out(),
+            self._retention.run(),
+        ]
 
     async def _share_out(self) -> None:
         """Divide endpoints' concurrency among the processes that live."""
@@ -103,17 +114,17 @@ class House:
     async def stop(self) -> None:
         """Bring everything in, give back what is leased, leave nothing open."""
         await self.http.close()
-        self.watchers.close()
+        await asyncio.to_thread(self.watchers.close)
         clean = await self._bring_in()
         self.journal.close(remove=clean)
         await asyncio.to_thread(self.database.close)
 
     async def _bring_in(self) -> bool:
         """True when the journal holds nothing the database lacks."""
-        if self.ledger.open_holds:
-            return False
         try:
             await self.writer.flush()
+            if self.ledger.open_holds:
+                return False
             await self.database.run(lambda c: bury(c, self.process, self.clock.now()))
         except StoreUnavailable:
             return False

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 from trimtab.config import Loaded, Settings, database_of, load
 from trimtab.core import SystemClock
@@ -41,7 +42,8 @@ def database_for(loaded: Loaded) -> Database:
     """The configured database, not yet asked anything."""
     settings = loaded.settings
     database = database_of(settings, os.environ, loaded.source)
-    return Database(url_of(database, data_folder(settings)))
+    synchronous: Literal["NORMAL", "FULL"] = "FULL" if settings.ledger.durability == "disk" else "NORMAL"
+    return Database(url_of(database, data_folder(settings)), synchronous)
 
 
 @contextmanager

@@ -15,21 +15,31 @@ _NONE = "(none)"
 def _value(scope: str, who: Attribution) -> str:
     """The scope's value for a call; users, workflows and runs are their tenant's own."""
     if scope == "tenant":
-        return who.tenant
+        return _part(who.tenant)
     if scope == "key":
         return who.key or _NONE
-    return f"{who.tenant}/{getattr(who, scope) or _NONE}"
+    return f"{_part(who.tenant)}/{_part(getattr(who, scope)) or _NONE}"
+
+
+def _part(text: str) -> str:
+    """A part of an id: clients choose users and runs, and must not reach another's meter with a slash."""
+    return text.replace("%", "%25").replace("/", "%2F") if "/" in text or "%" in text else text
 
 
 class _Limit:
-    """One configured limit, with its window's label kept until it is over."""
+    """One configured limit, with its window's label kept until it is over.
+
+    `label` is what tells its meters from those of other limits: it must not depend on where in the file it stands.
+    """
 
     def __init__(self, scope: str, match: Mapping[str, str], window: WindowName, name: str) -> None:
         self.scope, self.match, self.window, self.name = scope, match, window, name
+        matched = ",".join(f"{field}={value}" for field, value in sorted(match.items()))
+        self.label = f"{name}[{matched}]" if matched else name
         self.unit: Unit = "nanodollars"
         self.amount = 0
         self.spared: frozenset[str] = frozenset()
-        self._now = Window("", 0.0)
+        self._now = Window("", 0.0, 0.0)
 
     def covers(self, who: Attribution) -> bool:
         if who.tenant in self.spared:
@@ -38,12 +48,12 @@ class _Limit:
 
     def meter(self, who: Attribution, at: float) -> Meter:
         current = self._now
-        if current.resets_at is not None and at >= current.resets_at:
+        if current.resets_at is not None and not current.starts_at <= at < current.resets_at:
             current = self._now = window_at(self.window, at)
         value = _value(self.scope, who)
         if self.window == "run" and self.scope != "run":
-            value = f"{value}/{who.run}"
-        id = f"{self.name}|{self.scope}:{value}|{current.label}"
+            value = f"{value}/{_part(who.run)}"
+        id = f"{self.label}|{self.scope}:{value}|{current.label}"
         return Meter(id, self.name, self.unit, self.amount, current.resets_at)
 
 
@@ -73,12 +83,14 @@ class BudgetBook:
 
 
 def _tell_apart(limits: Sequence[_Limit]) -> None:
-    """Limits of one name get numbers, so that each counts for itself."""
-    seen: dict[str, int] = {}
+    """Limits that are alike in name and match get numbers, so that each counts for itself."""
+    taken: set[str] = set()
     for limit in limits:
-        seen[limit.name] = seen.get(limit.name, 0) + 1
-        if seen[limit.name] > 1:
-            limit.name = f"{limit.name}#{seen[limit.name]}"
+        label, number = limit.label, 1
+        while limit.label in taken:
+            number += 1
+            limit.label = f"{label}#{number}"
+        taken.add(limit.label)
 
 
 def _budget(settings: BudgetSettings) -> _Limit:

@@ -9,10 +9,11 @@ WindowName = Literal["run", "minute", "day", "month"]
 
 
 class Window(msgspec.Struct, frozen=True, gc=False):
-    """`label` names it within its kind; `resets_at` is epoch seconds, None where it never ends."""
+    """`label` names it within its kind; both times are epoch seconds, `resets_at` None where it never ends."""
 
     label: str
     resets_at: float | None
+    starts_at: float = 0.0
 
 
 def window_at(name: WindowName, at: float) -> Window:
@@ -22,10 +23,14 @@ def window_at(name: WindowName, at: float) -> Window:
     moment = datetime.fromtimestamp(at, UTC)
     if name == "minute":
         start = moment.replace(second=0, microsecond=0)
-        return Window(start.strftime("%Y-%m-%dT%H:%M"), (start + timedelta(minutes=1)).timestamp())
+        return _window(start, start + timedelta(minutes=1), "%Y-%m-%dT%H:%M")
     start = moment.replace(hour=0, minute=0, second=0, microsecond=0)
     if name == "day":
-        return Window(start.strftime("%Y-%m-%d"), (start + timedelta(days=1)).timestamp())
+        return _window(start, start + timedelta(days=1), "%Y-%m-%d")
     start = start.replace(day=1)
     following = (start + timedelta(days=32)).replace(day=1)
-    return Window(start.strftime("%Y-%m"), following.timestamp())
+    return _window(start, following, "%Y-%m")
+
+
+def _window(start: datetime, end: datetime, label: str) -> Window:
+    return Window(start.strftime(label), end.timestamp(), start.timestamp())

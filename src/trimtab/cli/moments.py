@@ -3,6 +3,7 @@
 import re
 from datetime import UTC, datetime
 
+from trimtab.core import SystemClock
 from trimtab.core.errors import ConfigError
 
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)([smhdw])")
@@ -44,3 +45,13 @@ def _moment(text: str) -> float:
             f"{text!r} is no time: write a span (90m, 24h, 7d) or a date (2026-11-01, 2026-11-01T12:00)"
         ) from None
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def selected(since: str, until: str) -> tuple[float | None, float | None]:
+    """What `--since` and `--until` say; None where they say nothing. Raises ConfigError."""
+    now = SystemClock.now()
+    begin = in_past(since, now) if since else None
+    end = in_past(until, now) if until else None
+    if begin is not None and end is not None and begin >= end:
+        raise ConfigError(f"--since {since} is not before --until {until}")
+    return begin, end

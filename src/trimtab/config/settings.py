@@ -94,8 +94,11 @@ class LedgerSettings(Table, frozen=True):
     ] = 8192
     lease_seconds: Annotated[
         Seconds,
-        Meta(description="A process silent for this long is dead: its open holds are settled as worst case."),
-    ] = 15.0
+        Meta(
+            description="A process silent for this long is dead: its open holds are settled as worst case. As "
+            "long may a process that has lost its database serve from the money it holds."
+        ),
+    ] = 60.0
     wait_seconds: Annotated[
         float,
         Meta(

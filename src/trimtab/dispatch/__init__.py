@@ -1,6 +1,7 @@
 """The hallway every call walks, whatever door it came through."""
 
 from trimtab.dispatch.attempt import Desk
+from trimtab.dispatch.attribution import bounded
 from trimtab.dispatch.hallway import Dispatch, Rooms
 from trimtab.dispatch.inbound import NO_HINTS, Hints, Inbound, PlainReply, Reply, StreamReply
 from trimtab.dispatch.journey import Journey
@@ -22,4 +23,5 @@ __all__ = [
     "Router",
     "StreamReply",
     "ToolPrices",
+    "bounded",
 ]

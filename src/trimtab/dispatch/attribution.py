@@ -16,14 +16,14 @@ def attribute(hints: Hints, facts: RequestFacts, key: KeyFacts, call_id: str) ->
     run, source = _run(hints, metadata, baggage, call_id)
     return Attribution(
         tenant=key.tenant,
-        run=_bounded(run),
-        user=_bounded(key.user or hints.user or _named(metadata, baggage, "user") or facts.user),
+        run=bounded(run) or call_id,
+        user=bounded(key.user or hints.user or _named(metadata, baggage, "user") or facts.user),
         key=key.id,
-        workflow=_bounded(hints.workflow or _named(metadata, baggage, "workflow")),
-        step=_bounded(hints.step or _named(metadata, baggage, "step")),
-        parent_call=_bounded(hints.parent_call),
-        task=_bounded(hints.task or _named(metadata, baggage, "task")),
-        agent=_bounded(hints.agent or _named(metadata, baggage, "agent")),
+        workflow=bounded(hints.workflow or _named(metadata, baggage, "workflow")),
+        step=bounded(hints.step or _named(metadata, baggage, "step")),
+        parent_call=bounded(hints.parent_call),
+        task=bounded(hints.task or _named(metadata, baggage, "task")),
+        agent=bounded(hints.agent or _named(metadata, baggage, "agent")),
         source=source,
     )
 
@@ -52,5 +52,8 @@ def _named(metadata: Mapping[str, str], baggage: Mapping[str, str], name: str) -
     )
 
 
-def _bounded(text: str) -> str:
+def bounded(text: str) -> str:
+    """A client's name for something as it is kept: without control characters, at most 200 characters."""
+    if not text.isprintable():
+        text = "".join([character for character in text if character.isprintable()])
     return text if len(text) <= _MOST_CHARACTERS else text[:_MOST_CHARACTERS]

@@ -12,6 +12,13 @@ _ANTHROPIC_VERSION = "2023-06-01"
 _json = msgspec.json.Encoder()
 
 
+class _Streamed(msgspec.Struct, gc=False):
+    stream_options: dict[str, object] | None = None
+
+
+_STREAMED = msgspec.json.Decoder(_Streamed)
+
+
 def endpoint_body(visit: Visit, settings: EndpointSettings, form: Form, model: str) -> bytes:
     """The request body: the client's own bytes unless a field must differ.
 
@@ -25,10 +32,16 @@ def endpoint_body(visit: Visit, settings: EndpointSettings, form: Form, model: s
         changes["model"] = _json.encode(name)
     if form.speaks == "chat":
         if visit.call.stream and not (visit.facts.include_usage and form.translator is None):
-            changes["stream_options"] = b'{"include_usage":true}'
+            changes["stream_options"] = _with_usage(body)
         if visit.enforce_maximum or form.translator is not None:
             changes |= _maximum(visit, settings)
     return rewrite(body, changes) if changes else body
+
+
+def _with_usage(body: bytes) -> bytes:
+    """The client's `stream_options`, with usage asked for among them."""
+    options = _STREAMED.decode(body).stream_options or {}
+    return _json.encode(options | {"include_usage": True})
 
 
 def _maximum(visit: Visit, settings: EndpointSettings) -> dict[str, bytes]:

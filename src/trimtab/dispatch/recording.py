@@ -1,5 +1,6 @@
 """Stage 10: the trace of every call, however it ended, and what metrics and spans are told of it."""
 
+import logging
 from collections.abc import Callable
 
 from trimtab.config import ContentMode, Settings
@@ -19,6 +20,7 @@ from trimtab.guards import redact
 from trimtab.ledger import Ledger
 from trimtab.store import EndRecord, Writer
 
+_log = logging.getLogger(__name__)
 _REFUSALS = (BudgetExceeded, RateLimited, QueueFull, Forbidden, LedgerUnavailable, DeadlineExceeded)
 Watcher = Callable[[CallRecord], None]
 
@@ -95,9 +97,13 @@ class Recording:
             request=request,
             reply=reply,
         )
-        self._writer.append(record)
-        if visit.inbound.hints.ends_run:
-            self._writer.append(EndRecord(who.tenant, who.run, self._clock.now()))
+        try:
+            self._writer.append(record)
+            if visit.inbound.hints.ends_run:
+                self._writer.append(EndRecord(who.tenant, who.run, self._clock.now()))
+        except OSError as error:
+            # The money is settled or the call refused; what is lost is its trace.
+            _log.error("call %s of run %s is not traced: %s", visit.call.id, who.run, error)
         for watch in self._watchers:
             watch(record)
 

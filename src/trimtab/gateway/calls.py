@@ -19,7 +19,10 @@ from trimtab.wire import anthropic_error, encode_event, openai_error
 
 _log = logging.getLogger(__name__)
 _PATIENCE_SECONDS = 0.1
-_FORWARDED = frozenset((b"x-forwarded-for", b"forwarded", b"x-real-ip"))
+_FORWARDED = frozenset(
+    (b"forwarded", b"via", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip")
+    + (b"x-client-ip", b"true-client-ip", b"cf-connecting-ip", b"fly-client-ip")
+)
 
 
 class CallDoor:

@@ -10,6 +10,7 @@ from trimtab.dispatch import NO_HINTS, Hints
 RawHeaders = Iterable[tuple[bytes, bytes]]
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(-.*)?")
 _NO_TRACE = "0" * 32
+_HIGHEST_PRIORITY = 1_000_000
 _TEXTS = {
     b"x-trimtab-run": "run",
     b"x-trimtab-step": "step",
@@ -45,7 +46,7 @@ def _read(name: bytes, value: bytes, found: dict[str, object]) -> None:
     if field is not None:
         found[field] = text
     elif name == b"x-trimtab-priority":
-        found["priority"] = _number(name, text, int)
+        found["priority"] = _priority(name, text)
     elif name == b"x-trimtab-timeout-seconds":
         seconds = _number(name, text, float)
         if not 0 < seconds < 1e7:
@@ -73,6 +74,15 @@ def _number(name: bytes, text: str, kind: type[int] | type[float]) -> float:
         raise BadRequest(
             f"header {name.decode()} must be a number, not {text[:40]!r}", param=name.decode()
         ) from None
+
+
+def _priority(name: bytes, text: str) -> float:
+    priority = _number(name, text, int)
+    if abs(priority) > _HIGHEST_PRIORITY:
+        raise BadRequest(
+            f"header {name.decode()} must be within {_HIGHEST_PRIORITY} of 0", param=name.decode()
+        )
+    return priority
 
 
 def _bearer(value: bytes) -> str:

@@ -52,8 +52,8 @@ def build_gateway(
     routes = [
         Route("/v1/models", Door(house.models), methods=["GET"]),
         Route("/v1/models/{model:path}", Door(house.model), methods=["GET"]),
-        Route("/v1/runs/{run}/outcome", Door(runs.outcome), methods=["POST"]),
-        Route("/v1/runs/{run}/entries", Door(runs.entry), methods=["POST"]),
+        Route("/v1/runs/{run:path}/outcome", Door(runs.outcome), methods=["POST"]),
+        Route("/v1/runs/{run:path}/entries", Door(runs.entry), methods=["POST"]),
         Route("/healthz", house.healthz),
         Route("/readyz", house.readyz),
         Route("/metrics", house.metrics),

@@ -16,7 +16,9 @@ from trimtab.core.errors import (
     LedgerUnavailable,
     NotFound,
     StoreUnavailable,
+    UnknownModel,
 )
+from trimtab.dispatch import bounded
 from trimtab.gateway.asgi import Gone, read_body, send_bytes
 from trimtab.gateway.calls import is_loopback
 from trimtab.gateway.errors import error_reply
@@ -29,7 +31,10 @@ from trimtab.tenants import KeyFacts, Keyring
 _json = msgspec.json.Encoder()
 _SMALL_BODY = 64 * 1024
 T = TypeVar("T")
-Short = Annotated[str, msgspec.Meta(max_length=1000)]
+# What PostgreSQL cannot keep in a text is refused at the door.
+_NO_NUL = r"^[^\x00]*$"
+Short = Annotated[str, msgspec.Meta(max_length=1000, pattern=_NO_NUL)]
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=_NO_NUL)]
 
 
 class Outcome(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -44,9 +49,9 @@ class Outcome(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class NewEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Body of `POST /v1/runs/{id}/entries`: a cost that did not come through the gateway."""
 
-    id: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+    id: Name
     kind: EntryKind
-    what: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+    what: Name
     usd: Annotated[float, msgspec.Meta(ge=0, le=1_000_000)]
     step: Short = ""
     workflow: Short = ""
@@ -87,10 +92,10 @@ class RunDoor:
         who = Attribution(
             tenant=key.tenant,
             run=run,
-            user=key.user or said.user,
+            user=key.user or bounded(said.user),
             key=key.id,
-            workflow=said.workflow,
-            step=said.step,
+            workflow=bounded(said.workflow),
+            step=bounded(said.step),
             source="headers",
         )
         id = f"{said.kind}:{key.tenant}:{run}:{said.id}"
@@ -108,7 +113,7 @@ class RunDoor:
         _, presented = hints_of(scope["headers"])
         key = await self._keyring.open(presented, loopback=is_loopback(scope))
         key.require("operator")
-        return key, scope["path_params"]["run"], await read_body(scope, receive, _SMALL_BODY)
+        return key, bounded(scope["path_params"]["run"]), await read_body(scope, receive, _SMALL_BODY)
 
     async def _require_run(self, tenant: str, run: str) -> None:
         """Raises NotFound. While the database is away nobody can know, and the outcome is taken."""
@@ -177,9 +182,11 @@ class HouseDoor:
     async def model(self, scope: Scope, receive: Receive, send: Send) -> None:
         """`GET /v1/models/{model}`."""
         _, presented = hints_of(scope["headers"])
-        await self._keyring.open(presented, loopback=is_loopback(scope))
+        key = await self._keyring.open(presented, loopback=is_loopback(scope))
         name = scope["path_params"]["model"]
         self._pool.candidates(name)
+        if key.models and name not in key.models:
+            raise UnknownModel(f"this key may use {', '.join(key.models)}, not {name!r}", param="model")
         shown = {"id": name, "object": "model", "created": 0, "owned_by": "trimtab"}
         await send_bytes(send, 200, _json.encode(shown), {})
 

@@ -2,14 +2,16 @@
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from sqlalchemy import Connection
 
 from trimtab.config import LedgerSettings
-from trimtab.core import Clock
+from trimtab.core import Clock, Meter
 from trimtab.core.errors import ConfigError, StoreUnavailable
 from trimtab.ledger.teller import Teller
+from trimtab.ledger.vigil import Vigil
 from trimtab.store import (
     Database,
     Fenced,
@@ -24,7 +26,7 @@ from trimtab.store import (
 _log = logging.getLogger(__name__)
 _BEAT_SECONDS = 0.5
 _IDLE_SECONDS = 30.0
-_SWEEP_BEATS = 20
+_SWEEP_SECONDS = 10.0
 
 
 class Keeper:
@@ -40,50 +42,79 @@ class Keeper:
         root: Path,
     ) -> None:
         self._database, self._writer, self._teller = database, writer, teller
-        self._clock, self._settings, self._root = clock, settings, root
+        self._clock, self._root = clock, root
+        self._vigil = Vigil(settings.lease_seconds)
+        self._beat_at = clock.monotonic()
 
     async def run(self) -> None:
-        """Beat until cancelled; a database that is away is ridden out."""
-        beats = 0
+        """Beat and sweep until cancelled; a database that is away is ridden out."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._every(_BEAT_SECONDS, self._beat))
+            group.create_task(self._every(_SWEEP_SECONDS, self._sweep))
+
+    async def _every(self, seconds: float, motion: Callable[[], Awaitable[None]]) -> None:
         while True:
-            await asyncio.sleep(_BEAT_SECONDS)
-            beats += 1
+            await asyncio.sleep(seconds)
             try:
-                await self._beat()
-                if beats % _SWEEP_BEATS == 0:
-                    await self._sweep()
+                await motion()
             except StoreUnavailable:
                 continue
-            except Fenced:
-                _log.debug("fenced: the writer takes this process up again")
-                await self._rejoin()
             except ConfigError as error:
                 _log.error("%s", error)
+            except Exception:
+                # The task's edge: a process whose heart stops is buried by the others.
+                _log.exception("the ledger's background work failed; it is tried again")
 
     async def _beat(self) -> None:
-        process, now = self._writer.process, self._clock.now()
+        process, now, heard_at = self._writer.process, self._clock.now(), self._clock.monotonic()
 
-        def work(connection: Connection) -> tuple[int, set[str]]:
+        def work(connection: Connection) -> tuple[dict[str, float], set[str]]:
             return processes.beat(connection, process, now), meters.wanted(connection, process, now)
 
-        self._teller.sharers, wanted = await self._database.run(work)
-        back = self._teller.slices.idle(now - _IDLE_SECONDS, wanted)
-        if back:
-            await self._database.run(lambda connection: meters.give_back(connection, process, back))
-
-    async def _rejoin(self) -> None:
         try:
+            beats, wanted = await self._database.run(work)
+        except Fenced:
             await self._writer.rejoin()
-        except StoreUnavailable:
             return
+        self._teller.renew(heard_at)
+        self._teller.sharers = len(beats)
+        await self._bury_silent(beats, heard_at)
+        await self._give_back(self._teller.slices.idle(now - _IDLE_SECONDS, wanted))
+        seconds, self._beat_at = heard_at - self._beat_at, heard_at
+        await self._teller.top_up(max(seconds, _BEAT_SECONDS / 2), wanted)
+        await self._teller.level(self._writer)
+
+    async def _bury_silent(self, beats: dict[str, float], now: float) -> None:
+        beats.pop(self._writer.process, None)
+        silent = self._vigil.look(beats, now)
+        if silent:
+            await self._database.run(lambda c: bury_silent(c, silent, self._clock.now()))
+
+    async def _give_back(self, back: list[tuple[Meter, int]]) -> None:
+        if not back:
+            return
+        process, amounts = self._writer.process, {meter.id: 0 for meter, _ in back}
+        for meter, amount in back:
+            amounts[meter.id] += amount
+
+        def work(connection: Connection) -> None:
+            processes.require_live(connection, process)
+            meters.give_back(connection, process, amounts)
+
+        try:
+            await self._database.run(work)
+        except Fenced:
+            return
+        except BaseException:
+            self._teller.doubt(meter for meter, _ in back)
+            raise
 
     async def _sweep(self) -> None:
         now = self._clock.now()
-        await asyncio.to_thread(recover_journals, self._database, self._root, now)
 
         def work(connection: Connection) -> None:
-            bury_silent(connection, now - self._settings.lease_seconds, now)
             meters.drop_expired(connection, now)
             recalls.drop_expired(connection, now)
 
         await self._database.run(work)
+        await asyncio.to_thread(recover_journals, self._database, self._root, now)

@@ -4,8 +4,8 @@ Called by `dispatch/`. Holds and entries are durable (in the journal) when these
 database follows. Limits are shared between processes through slices leased from the store.
 """
 
-import asyncio
-from collections.abc import Iterable
+import logging
+from collections.abc import Awaitable, Callable, Iterable
 
 from trimtab.budgets import BudgetBook
 from trimtab.config import LedgerSettings
@@ -14,6 +14,9 @@ from trimtab.core.errors import LedgerUnavailable, RateLimited, StoreUnavailable
 from trimtab.ledger.slices import Slices
 from trimtab.ledger.teller import Teller
 from trimtab.store import Writer
+
+_log = logging.getLogger(__name__)
+Take = Callable[[Slices, Meter, int], Awaitable[None]]
 
 
 class Ledger:
@@ -51,24 +54,25 @@ class Ledger:
         worst: int,
     ) -> Hold:
         """Set `worst` aside on all meters. Raises BudgetExceeded or LedgerUnavailable; then nothing is held."""
-        now = self._clock.now()
-        if meters and not self._teller.slices.take(meters, worst, now):
-            await self._take_slowly(meters, worst)
+        now, slices = self._clock.now(), self._teller.slices
+        if meters and not (self._teller.stands and slices.take(meters, worst, now)):
+            await self._take_slowly(slices, meters, worst)
         hold = Hold(
             id=id, call=call, at=now, tenant=who.tenant, run=who.run, user=who.user, workflow=who.workflow,
             step=who.step, key=who.key, endpoint=endpoint, model=model, nanodollars=worst,
             charges=tuple([Charge(meter.id, worst) for meter in meters]),
         )  # fmt: skip
-        slices = self._teller.slices
         try:
             self._writer.append(hold)
-            await self._durable()
         except OSError as error:
             slices.give(hold.charges)
-            raise LedgerUnavailable(
-                f"the journal cannot be written: {error}", retry_after_seconds=5
-            ) from error
+            raise _unwritable(error) from error
         self._open[hold.id] = slices
+        try:
+            await self._durable()
+        except BaseException:
+            self.release(hold, "never sent")
+            raise
         return hold
 
     async def settle(
@@ -81,7 +85,10 @@ class Ledger:
         reason: str = "",
         upstream_nanodollars: int = 0,
     ) -> Entry:
-        """End a hold with what was really used. Durable when this returns. Idempotent by the hold's id."""
+        """End a hold with what was really used. Durable when this returns. Idempotent by the hold's id.
+
+        Raises LedgerUnavailable when it cannot be written; then the hold stays open, and will count as worst case.
+        """
         entry = Entry(
             id=hold.id, call=hold.call, at=self._clock.now(), tenant=hold.tenant, run=hold.run, user=hold.user,
             workflow=hold.workflow, step=hold.step, key=hold.key, kind="model", endpoint=hold.endpoint,
@@ -89,20 +96,27 @@ class Ledger:
             upstream_nanodollars=upstream_nanodollars, reason=reason,
             charges=tuple([Charge(charge.meter, nanodollars) for charge in hold.charges]),
         )  # fmt: skip
-        slices = self._open.pop(hold.id, None)
+        slices = self._open.get(hold.id)
         if slices is None:
             return entry
+        self._append(entry)
+        del self._open[hold.id]
         slices.give(hold.charges, nanodollars)
-        self._writer.append(entry)
         await self._durable()
         return entry
 
     def release(self, hold: Hold, reason: str) -> None:
         """Give a hold back whole: the attempt cannot have been billed."""
-        slices = self._open.pop(hold.id, None)
-        if slices is not None:
-            slices.give(hold.charges)
+        slices = self._open.get(hold.id)
+        if slices is None:
+            return
+        try:
             self._writer.append(Release(hold.id, reason))
+        except OSError as error:
+            _log.error("hold %s stays open: its release cannot be written: %s", hold.id, error)
+            return
+        del self._open[hold.id]
+        slices.give(hold.charges)
 
     async def charge(
         self,
@@ -114,29 +128,37 @@ class Ledger:
         nanodollars: int,
         reason: str = "",
     ) -> Entry:
-        """Enter a cost that happened without a hold (a tool, compute). `id` is its idempotency key."""
-        now = self._clock.now()
+        """Enter a cost that happened without a hold (a tool, compute). `id` is its idempotency key.
+
+        Raises LedgerUnavailable; then nothing is entered.
+        """
+        now, slices = self._clock.now(), self._teller.slices
         meters = self._book.budgets(who, now)
-        for meter in meters:
-            await self._teller.force(meter, nanodollars)
+        if nanodollars:
+            await self._take_slowly(slices, meters, nanodollars, self._teller.force)
         entry = Entry(
             id=id, call=call, at=now, tenant=who.tenant, run=who.run, user=who.user, workflow=who.workflow,
             step=who.step, key=who.key, kind=kind, endpoint="", model=what, nanodollars=nanodollars,
             certainty="exact", reason=reason,
             charges=tuple([Charge(meter.id, nanodollars) for meter in meters]),
         )  # fmt: skip
-        self._writer.append(entry)
+        try:
+            self._append(entry)
+        except LedgerUnavailable:
+            slices.give(entry.charges if nanodollars else ())
+            raise
+        slices.give(entry.charges if nanodollars else (), nanodollars)
         await self._durable()
         return entry
 
     async def admit_rates(self, who: Attribution, tokens: int) -> tuple[Charge, ...]:
         """Take one request and `tokens` (an estimate) from the call's rates. Raises RateLimited."""
-        now = self._clock.now()
+        now, slices = self._clock.now(), self._teller.slices
         taken: list[Charge] = []
         for meter in self._book.rates(who, now):
             amount = 1 if meter.unit == "requests" else min(tokens, meter.limit)
-            if not await self._teller.take_rate(meter, amount):
-                self._teller.slices.give(taken)
+            if not await self._teller.take_rate(slices, meter, amount):
+                slices.give(taken)
                 wait = max(1.0, (meter.resets_at or now) - now)
                 raise RateLimited(
                     f"{meter.name}: {meter.limit} {meter.unit} a minute are used up", retry_after_seconds=wait
@@ -148,24 +170,46 @@ class Ledger:
         """Replace the estimate of `admit_rates` by the tokens really used."""
         slices = self._teller.slices
         for charge in taken:
-            is_requests = charge.meter.split("|", 1)[0].split("#", 1)[0].endswith("/requests")
-            slices.give((charge,), charge.amount if is_requests else tokens)
+            slice = slices.known(charge.meter)
+            # Where the slices are new, this one was not taken from them.
+            if slice is not None and slice.held >= charge.amount:
+                slices.give((charge,), charge.amount if slice.meter.unit == "requests" else tokens)
 
-    async def _take_slowly(self, meters: tuple[Meter, ...], amount: int) -> None:
+    async def _take_slowly(
+        self, slices: Slices, meters: tuple[Meter, ...], amount: int, take: Take | None = None
+    ) -> None:
+        """Take from every meter or from none. Raises BudgetExceeded, LedgerUnavailable."""
         taken: list[Charge] = []
         try:
             for meter in sorted(meters, key=lambda m: m.id):
-                await self._teller.take(meter, amount)
+                await (take or self._teller.take)(slices, meter, amount)
                 taken.append(Charge(meter.id, amount))
+            if slices is not self._teller.slices:
+                raise StoreUnavailable("this process was given up for dead and begins anew")
         except StoreUnavailable as error:
-            self._teller.slices.give(taken)
+            slices.give(taken)
             raise LedgerUnavailable(
                 f"no money can be set aside while the database is away: {error}", retry_after_seconds=2
             ) from error
         except BaseException:
-            self._teller.slices.give(taken)
+            slices.give(taken)
             raise
 
+    def _append(self, entry: Entry) -> None:
+        try:
+            self._writer.append(entry)
+        except OSError as error:
+            raise _unwritable(error) from error
+
     async def _durable(self) -> None:
-        if self._settings.durability == "disk":
+        """Raises LedgerUnavailable."""
+        if self._settings.durability != "disk":
+            return
+        try:
             await self._writer.journal.sync()
+        except OSError as error:
+            raise _unwritable(error) from error
+
+
+def _unwritable(error: OSError) -> LedgerUnavailable:
+    return LedgerUnavailable(f"the journal cannot be written: {error}", retry_after_seconds=5)

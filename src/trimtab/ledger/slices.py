@@ -4,15 +4,29 @@ Touched only on the event loop; no I/O. The ledger asks the store for more when 
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 
 from trimtab.core import Charge, Meter
 
 
-class Slice:
-    """`free` may be given to holds, `held` is. `beyond` is what the store had left when last asked."""
+_SLICE_SHARE = 64
+_SLICE_NEEDS = 32
+_SLICE_SECONDS = 60.0
+_ACTIVE_SECONDS = 5.0
+_MOST_TOPPED_UP = 16
 
-    __slots__ = ("beyond", "free", "held", "lock", "meter", "settled", "used_at")
+
+class Slice:
+    """`free` may be given to holds, `held` is. `beyond` is what the store had left for others when last asked.
+
+    `pace` is what is spent a second, `failed_at` when the store last failed us (monotonic). A `blind` slice was
+    not leased: the store was away.
+    """
+
+    __slots__ = (
+        "beyond", "blind", "failed_at", "free", "held", "lock", "meter", "need", "pace", "settled", "spent",
+        "used_at",
+    )  # fmt: skip
 
     def __init__(self, meter: Meter, now: float) -> None:
         self.meter = meter
@@ -21,7 +35,19 @@ class Slice:
         self.beyond = meter.limit
         self.settled = 0
         self.used_at = now
+        self.need = 0
+        self.spent = 0
+        self.pace = 0.0
+        self.blind = False
+        self.failed_at = float("-inf")
         self.lock = asyncio.Lock()
+
+    @property
+    def target(self) -> int:
+        """What is good to have free: a minute's spending, or many calls, but a small share of the limit."""
+        return min(
+            self.meter.limit // _SLICE_SHARE, max(self.need * _SLICE_NEEDS, int(self.pace * _SLICE_SECONDS))
+        )
 
 
 class Slices:
@@ -54,7 +80,14 @@ class Slices:
         for slice in slices:
             slice.free -= amount
             slice.held += amount
+            slice.need = amount
         return True
+
+    def force(self, meter_id: str, amount: int) -> None:
+        """Move `amount` from free to held, whatever is free."""
+        slice = self._slices[meter_id]
+        slice.free -= amount
+        slice.held += amount
 
     def give(self, charges: Iterable[Charge], spent: int = 0) -> None:
         """End holds: `charges` go back to free, less what was `spent` on each."""
@@ -65,26 +98,58 @@ class Slices:
             slice.held -= charge.amount
             slice.free += charge.amount - spent
             slice.settled += spent
+            slice.spent += spent
         self._wake()
 
-    def grant(self, meter: Meter, amount: int, beyond: int, settled: int, now: float) -> None:
+    def grant(self, meter: Meter, amount: int, beyond: int, settled: int) -> None:
         """Book what the store leased to us, and what it knows."""
-        slice = self.of(meter, now)
+        slice = self._slices.get(meter.id) or self.of(meter, 0.0)
         slice.free += amount
         slice.beyond, slice.settled = beyond, settled
 
-    def idle(self, before: float, wanted: Iterable[str]) -> dict[str, int]:
+    def note_failure(self, meter_ids: Iterable[str], at: float) -> None:
+        """The store did not answer for these meters; `at` is monotonic."""
+        for meter_id in meter_ids:
+            slice = self._slices.get(meter_id)
+            if slice is not None:
+                slice.failed_at = at
+
+    def idle(self, before: float, wanted: Iterable[str]) -> list[tuple[Meter, int]]:
         """Take out what can be given back: all free money of wanted meters, and slices long unused."""
-        back: dict[str, int] = {}
+        back: list[tuple[Meter, int]] = []
         for meter_id in wanted:
             slice = self._slices.get(meter_id)
-            if slice is not None and slice.free > 0:
-                back[meter_id], slice.free = slice.free, 0
+            if slice is not None and slice.free > 0 and not slice.blind:
+                back.append((slice.meter, slice.free))
+                slice.free = 0
         for meter_id, slice in list(self._slices.items()):
             if slice.held == 0 and slice.used_at < before and not slice.lock.locked():
-                back[meter_id] = back.get(meter_id, 0) + slice.free
+                if slice.free and not slice.blind:
+                    back.append((slice.meter, slice.free))
                 del self._slices[meter_id]
-        return {meter_id: amount for meter_id, amount in back.items() if amount}
+        return back
+
+    def short(self, now: float, seconds: float, wanted: Container[str]) -> list[tuple[Slice, int]]:
+        """Slices in use that should be topped up, each with what it lacks. `seconds`: since this was last asked.
+
+        Slices of limits so small that they hold but a few calls are left to be leased call by call.
+        """
+        lacking: list[tuple[Slice, int]] = []
+        for meter_id, slice in self._slices.items():
+            if slice.used_at < now - _ACTIVE_SECONDS or slice.meter.unit != "nanodollars":
+                continue
+            slice.pace += (slice.spent / seconds - slice.pace) * min(1.0, seconds / _ACTIVE_SECONDS)
+            slice.spent = 0
+            target = slice.target
+            if slice.free < target // 2 and target >= 4 * slice.need and meter_id not in wanted:
+                lacking.append((slice, target - slice.free))
+        lacking.sort(key=lambda each: each[0].pace, reverse=True)
+        return lacking[:_MOST_TOPPED_UP]
+
+    def whole(self, meter_id: str) -> int:
+        """Free and held together: what the store should have leased to us of a meter, once all is applied."""
+        slice = self._slices.get(meter_id)
+        return 0 if slice is None else slice.free + slice.held
 
     def remaining(self, meter: Meter) -> int:
         """Best local knowledge of what is left of a meter for everybody."""

@@ -1,10 +1,14 @@
-"""Fetches slices from the store and gives unused ones back, so that processes share limits safely.
+"""Fetches slices from the store and gives unused ones back, so that processes share limits without overspending.
 
 One grant a meter is under way at a time; callers wait in order. A call that only open holds stand in the way
 of waits for them to settle, for a bounded time, before it is refused.
 """
 
 import asyncio
+import threading
+from collections import Counter
+from collections.abc import Callable, Container, Iterable
+from functools import partial
 
 from sqlalchemy import Connection
 
@@ -12,94 +16,175 @@ from trimtab.core import Clock, Meter
 from trimtab.core.errors import BudgetExceeded, StoreUnavailable
 from trimtab.core.money import usd_text
 from trimtab.ledger.slices import Slice, Slices
-from trimtab.store import Ask, Database, Grant
-from trimtab.store import meters as stored
+from trimtab.store import Ask, Database, Fenced, Grant, Writer, meters as stored, processes
 
-_SLICE_SHARE = 64
-_SLICE_NEEDS = 32
+_GRANT_SECONDS = 3.0
 _POLL_SECONDS = 0.05
 
 
 class Teller:
-    """`sharers` is how many processes live; the ledger's keeper renews it with every heartbeat."""
+    """`sharers` is how many processes live; the ledger's keeper renews it with every heartbeat.
 
-    def __init__(self, database: Database, process: str, clock: Clock, wait_seconds: float) -> None:
+    What is leased may be spent for `lease_seconds` after a heartbeat got through. Then others may think this
+    process dead and spend it themselves, so it is not touched before the store has heard of us again.
+    """
+
+    def __init__(
+        self, database: Database, process: str, clock: Clock, wait_seconds: float, lease_seconds: float
+    ) -> None:
         self._database, self._process, self._clock = database, process, clock
-        self._wait_seconds = wait_seconds
-        self._grants: set[asyncio.Task[Grant]] = set()
+        self._wait_seconds, self._lease_seconds = wait_seconds, lease_seconds
+        self._grants: set[asyncio.Task[list[Grant]]] = set()
+        self._asking: Counter[str] = Counter()
+        self._unsure: dict[str, Meter] = {}
+        self._until = 0.0
         self.slices = Slices()
         self.sharers = 1
+
+    def renew(self, heard_at: float) -> None:
+        """The store has heard of this process, at `heard_at` (monotonic) or later."""
+        self._until = heard_at + self._lease_seconds
+
+    @property
+    def stands(self) -> bool:
+        """Whether what is leased is surely still ours."""
+        return self._clock.monotonic() < self._until
 
     def forget(self) -> None:
         """Our leases were taken away: begin with none."""
         self.slices = Slices()
+        self._unsure.clear()
 
-    async def take(self, meter: Meter, amount: int) -> None:
+    async def take(self, slices: Slices, meter: Meter, amount: int) -> None:
         """Move `amount` from the meter to held. Raises BudgetExceeded or StoreUnavailable."""
-        slices = self.slices
         slice = slices.of(meter, self._clock.now())
-        deadline = self._clock.monotonic() + self._wait_seconds
+        began = self._clock.monotonic()
         async with slice.lock:
+            await self._stand_up(slice, began)
             while not slices.take((meter,), amount, self._clock.now()):
-                grant = await self._lease(meter, slice, amount)
+                grant = await self._lease(slices, slice, amount)
                 if grant.amount:
                     continue
-                left = deadline - self._clock.monotonic()
+                left = began + self._wait_seconds - self._clock.monotonic()
                 if left <= 0 or slice.settled + amount > meter.limit:
                     raise _refusal(meter, slice.settled, amount)
                 await _wait(slices.changed, min(left, _POLL_SECONDS))
 
-    async def take_rate(self, meter: Meter, amount: int) -> bool:
+    async def take_rate(self, slices: Slices, meter: Meter, amount: int) -> bool:
         """Like `take` for requests and tokens, without waiting; False when used up."""
-        now = self._clock.now()
-        slice = self.slices.of(meter, now)
-        if self.slices.take((meter,), amount, now):
+        now, began = self._clock.now(), self._clock.monotonic()
+        slice = slices.of(meter, now)
+        if slices.take((meter,), amount, now):
             return True
         async with slice.lock:
-            if self.slices.take((meter,), amount, now):
+            if slices.take((meter,), amount, now):
                 return True
             try:
-                await self._lease(meter, slice, amount)
+                if slice.failed_at < began:
+                    await self._lease(slices, slice, amount)
             except StoreUnavailable:
-                self._lease_blind(meter, slice)
-            return self.slices.take((meter,), amount, now)
+                self._lease_blind(slice)
+            return slices.take((meter,), amount, now)
 
-    async def force(self, meter: Meter, amount: int) -> None:
-        """Spend `amount` that was not held, past the limit if it must be. Raises StoreUnavailable."""
-        now = self._clock.now()
-        slice = self.slices.of(meter, now)
-        if slice.free < amount:
-            await self._ask(Ask(meter, amount, amount, force=True))
-        slice.free -= amount
-        slice.settled += amount
+    async def force(self, slices: Slices, meter: Meter, amount: int) -> None:
+        """Like `take`, past the limit if it must be. Raises StoreUnavailable."""
+        slice = slices.of(meter, self._clock.now())
+        began = self._clock.monotonic()
+        async with slice.lock:
+            await self._stand_up(slice, began)
+            while slice.free < amount:
+                lacking = amount - slice.free
+                await self._ask([Ask(meter, lacking, lacking, force=True)], slices)
+            slices.force(meter.id, amount)
 
-    async def _lease(self, meter: Meter, slice: Slice, amount: int) -> Grant:
+    async def top_up(self, seconds: float, wanted: Container[str]) -> None:
+        """Lease ahead for slices that are used fast, so that hardly a call waits and an outage can be ridden out.
+
+        `wanted` are meters that others lack money of; `seconds` since the last time. Raises StoreUnavailable.
+        """
+        short = self.slices.short(self._clock.now(), seconds, wanted)
+        if short:
+            await self._ask([Ask(slice.meter, 0, lacking) for slice, lacking in short], self.slices)
+
+    def doubt(self, meters: Iterable[Meter]) -> None:
+        """The store may have leased more of these to us than we know."""
+        self._unsure |= {meter.id: meter for meter in meters if meter.unit == "nanodollars"}
+
+    async def level(self, writer: Writer) -> None:
+        """Bring the store's leases in line with ours where an answer was lost. Raises StoreUnavailable."""
+        for meter in list(self._unsure.values()):
+            slices = self.slices
+            async with slices.of(meter, self._clock.now()).lock:
+                if self._asking[meter.id] or slices is not self.slices:
+                    continue
+                if await writer.apply_with(partial(self._levelling, meter.id)):
+                    self._unsure.pop(meter.id, None)
+
+    def _levelling(self, meter_id: str) -> Callable[[Connection], None]:
+        whole = {meter_id: self.slices.whole(meter_id)}
+        return partial(stored.level, process=self._process, amounts=whole)
+
+    async def _lease(self, slices: Slices, slice: Slice, amount: int) -> Grant:
+        slice.need = amount
         need = amount - slice.free
-        want = max(need, min(meter.limit // _SLICE_SHARE, amount * _SLICE_NEEDS))
-        return await self._ask(Ask(meter, need, want))
+        return (await self._ask([Ask(slice.meter, need, max(need, slice.target))], slices))[0]
 
-    async def _ask(self, ask: Ask) -> Grant:
+    async def _stand_up(self, slice: Slice, began: float) -> None:
+        """Make sure that the leases are ours. Who waited while the store failed another need not try it himself."""
+        if slice.failed_at > began:
+            raise StoreUnavailable("the database did not answer")
+        if self.stands:
+            return
+        heard_at = self._clock.monotonic()
+        try:
+            await self._database.run(self._beat, _GRANT_SECONDS)
+        except (Fenced, StoreUnavailable) as error:
+            slice.failed_at = self._clock.monotonic()
+            raise StoreUnavailable(f"the database has not heard of this process for long: {error}") from error
+        self.renew(heard_at)
+
+    def _beat(self, connection: Connection) -> None:
+        processes.beat(connection, self._process, self._clock.now())
+
+    async def _ask(self, asks: list[Ask], slices: Slices) -> list[Grant]:
         """A lease is booked even when the caller is cancelled meanwhile."""
-        task = asyncio.ensure_future(self._fetch(ask, self.slices))
+        task = asyncio.ensure_future(self._fetch(asks, slices))
         self._grants.add(task)
         task.add_done_callback(self._grants.discard)
         return await asyncio.shield(task)
 
-    async def _fetch(self, ask: Ask, slices: Slices) -> Grant:
-        now = self._clock.now()
+    async def _fetch(self, asks: list[Ask], slices: Slices) -> list[Grant]:
+        now, given_up = self._clock.now(), threading.Event()
 
-        def work(connection: Connection) -> Grant:
-            return stored.grant(connection, self._process, [ask], self.sharers, now)[0]
+        def work(connection: Connection) -> list[Grant]:
+            # In this order: nobody can bury us from here to the commit, so slices that are ours now stay so.
+            processes.require_live(connection, self._process)
+            if given_up.is_set() or slices is not self.slices:
+                raise Fenced(self._process)
+            return stored.grant(connection, self._process, asks, self.sharers, now)
 
-        grant = await self._database.run(work)
-        slices.grant(ask.meter, grant.amount, grant.free, grant.settled, now)
-        return grant
+        ids = [ask.meter.id for ask in asks]
+        self._asking.update(ids)
+        try:
+            grants = await self._database.run(work, _GRANT_SECONDS)
+        except Fenced as error:
+            raise StoreUnavailable("this process was given up for dead and begins anew") from error
+        except StoreUnavailable:
+            given_up.set()
+            self.doubt(ask.meter for ask in asks)
+            slices.note_failure(ids, self._clock.monotonic())
+            raise
+        finally:
+            self._asking.subtract(ids)
+        for ask, grant in zip(asks, grants, strict=True):
+            slices.grant(ask.meter, grant.amount, grant.free, grant.settled)
+        return grants
 
-    def _lease_blind(self, meter: Meter, slice: Slice) -> None:
-        """Rates are no money: while the store is away each process admits its share of a window, once."""
-        if slice.beyond == meter.limit:
-            slice.beyond = 0
-            slice.free += meter.limit // max(1, self.sharers)
+    def _lease_blind(self, slice: Slice) -> None:
+        """Rates are no money: while the store is away each process admits its equal share of a window, once."""
+        if not slice.blind and slice.beyond == slice.meter.limit:
+            slice.blind = True
+            slice.free += slice.meter.limit // max(1, self.sharers)
 
 
 async def _wait(changed: asyncio.Event, seconds: float) -> None:

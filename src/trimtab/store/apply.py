@@ -53,55 +53,67 @@ def apply_records(
     now: float,
     *,
     late: Collection[str] = (),
-    checked: bool = False,
 ) -> None:
-    """Apply a process's records from `start` to `upto`. Raises processes.Fenced and processes.Moved.
+    """Apply a live process's records from `start` to `upto`. Raises processes.Fenced and processes.Moved.
 
-    `late` are ids of holds that were charged as worst case while the process was silent; `checked` (after a
-    crash) looks before it inserts any entry.
+    `late` are ids of entries whose money was leased before the process was given up for dead and came back:
+    burial may have charged them already, and the lease they were taken from is gone.
     """
     processes.advance(connection, process, start, upto, now)
+    batch = _insert(connection, process, records)
+    lines = [line for line in batch.entries if line.id not in late] if late else batch.entries
+    added, repeated = _insert_entries(connection, lines)
+    meters.settle(connection, process, _charges(added))
+    meters.give_back(connection, process, meters.summed(_charges(repeated)))
+    if len(lines) < len(batch.entries):
+        overdue = [line for line in batch.entries if line.id in late]
+        meters.settle_unleased(connection, _charges(entries.insert_new_entries(connection, overdue)))
+
+
+def replay_records(
+    connection: Connection, process: str, records: Sequence[Record], start: Position, upto: Position
+) -> None:
+    """Apply what a dead process still had in its journal; `bury` must follow. Raises processes.Moved.
+
+    Its leases are left as they are: burial gives them back whole, or already has.
+    """
+    processes.replay(connection, process, start, upto)
+    batch = _insert(connection, process, records)
+    meters.settle_unleased(connection, _charges(entries.insert_new_entries(connection, batch.entries)))
+
+
+def _insert(connection: Connection, process: str, records: Sequence[Record]) -> Batch:
+    """Everything but entries. Meters, which all processes share, are locked last and so for the shortest time."""
     batch = sort_records(records)
+    _insert_traces(connection, batch)
     meters.insert_holds(connection, process, list(batch.opened.values()))
     meters.delete_holds(connection, batch.closed)
-    overdue = [line for line in batch.entries if line.id in late]
-    lines = [line for line in batch.entries if line.id not in late] if overdue else batch.entries
-    meters.settle(connection, process, _charges(_insert_entries(connection, lines, checked)))
-    if overdue:
-        meters.settle_unleased(connection, _charges(entries.insert_new_entries(connection, overdue)))
-    _insert_traces(connection, batch)
+    return batch
 
 
-def _insert_entries(connection: Connection, lines: Sequence[Entry], checked: bool) -> list[Entry]:
-    """Model entries carry our own attempt ids and are new; others bring the caller's idempotency key."""
-    own = [] if checked else [line for line in lines if line.kind == "model"]
-    foreign = lines if checked else [line for line in lines if line.kind != "model"]
+def _insert_entries(connection: Connection, lines: Sequence[Entry]) -> tuple[list[Entry], list[Entry]]:
+    """Those added, and those that were there already.
+
+    Model entries carry our own attempt ids and are new; others bring the caller's idempotency key.
+    """
+    own = [line for line in lines if line.kind == "model"]
+    foreign = [line for line in lines if line.kind != "model"]
     entries.insert_entries(connection, own)
-    return [*own, *entries.insert_new_entries(connection, foreign)]
+    new = entries.insert_new_entries(connection, foreign)
+    known = {id(line) for line in new}
+    return [*own, *new], [line for line in foreign if id(line) not in known]
 
 
 def _charges(lines: Iterable[Entry]) -> Iterable[Charge]:
     return (charge for line in lines for charge in line.charges)
 
 
-def apply_late(connection: Connection, records: Sequence[Record], now: float) -> None:
-    """Apply what a buried process still had in its journal.
-
-    Entries that its burial already charged as worst case stay as they are; the rest is added to what is
-    settled. Holds that nobody had seen are charged as worst case.
-    """
-    batch = sort_records(records)
-    lost = [worst_case(hold, now) for hold in batch.opened.values()]
-    added = entries.insert_new_entries(connection, [*batch.entries, *lost])
-    meters.settle_unleased(connection, _charges(added))
-    _insert_traces(connection, batch)
-
-
 def bury(connection: Connection, process: str, now: float) -> list[Entry]:
-    """Settle a dead process: open holds as worst case, unspent leases back. Returns the entries made."""
+    """Settle a dead process: open holds as worst case, all its leases back. Returns the entries made."""
+    processes.state_of(connection, process)
     holds = meters.open_holds(connection, process)
     lines = entries.insert_new_entries(connection, [worst_case(hold, now) for hold in holds])
-    meters.settle(connection, process, _charges(lines))
+    meters.settle_unleased(connection, _charges(lines))
     meters.delete_holds(connection, [hold.id for hold in holds])
     meters.release_leases(connection, process)
     processes.bury(connection, process)

@@ -4,9 +4,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, delete, insert, select
+from sqlalchemy import Connection, Row, delete, select
 
 from trimtab.core import AttemptRecord, Attribution, Call, CallRecord, Decision, Usage
+from trimtab.store.bulk import insert_rows
 from trimtab.store.schema import call
 
 _json = msgspec.json.Encoder()
@@ -53,8 +54,7 @@ def row_of(record: CallRecord) -> dict[str, object]:
 
 def insert_calls(connection: Connection, records: Sequence[CallRecord]) -> None:
     """Append calls."""
-    if records:
-        connection.execute(insert(call), [row_of(record) for record in records])
+    insert_rows(connection, call, [row_of(record) for record in records])
 
 
 def of_run(connection: Connection, tenant: str, run: str) -> list[CallRecord]:

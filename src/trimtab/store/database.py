@@ -4,16 +4,20 @@ Everything here raises `StoreUnavailable` when the database does not answer; not
 """
 
 import asyncio
+import os
+import socket
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, Literal, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError, TimeoutError as NoConnection
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from trimtab.core.errors import ConfigError, StoreUnavailable
@@ -22,6 +26,10 @@ T = TypeVar("T")
 SQLITE_FILE = "trimtab.sqlite"
 _BUSY_SECONDS = 10
 _CONNECT_SECONDS = 3
+_ANSWER_SECONDS = 10.0
+_CLOSE_SECONDS = 5.0
+# A database machine that vanishes without a word is noticed within about ten seconds.
+_NOTICE = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 10_000}
 _REPORT_SECONDS = 600
 _SNAPSHOT = {"trimtab_reads": True}
 _PG_SNAPSHOT = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
@@ -41,11 +49,18 @@ def url_of(database: str, data: Path) -> URL:
 
 
 class Database:
-    """An engine and three threads: `run` executes a function in one transaction, off the event loop."""
+    """An engine and three threads: `run` executes a function in one transaction, off the event loop.
 
-    def __init__(self, url: URL) -> None:
+    `synchronous` is SQLite's: at NORMAL, transactions survive the process; at FULL, power loss too.
+    """
+
+    def __init__(self, url: URL, synchronous: Literal["NORMAL", "FULL"] = "NORMAL") -> None:
         self.url = url
-        self.engine = _engine(url)
+        self.engine = _engine(url, synchronous)
+        self._connections: dict[int, Any] = {}
+        if not self.sqlite:
+            event.listen(self.engine, "connect", self._note_open)
+            event.listen(self.engine, "close", self._note_closed)
         self._reader = self.engine.execution_options(**(_SNAPSHOT if self.sqlite else _PG_SNAPSHOT))
         self._threads = ThreadPoolExecutor(max_workers=3, thread_name_prefix="store")
 
@@ -69,14 +84,36 @@ class Database:
                 connection.exec_driver_sql(f"SET LOCAL statement_timeout = '{_REPORT_SECONDS}s'")
             return work(connection)
 
-    async def run(self, work: Callable[[Connection], T]) -> T:
-        """`transact` in a store thread."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self.transact, work)
+    async def run(self, work: Callable[[Connection], T], seconds: float = _ANSWER_SECONDS) -> T:
+        """`transact` in a store thread. Raises StoreUnavailable, after `seconds` without an answer too.
+
+        Then, as after a lost connection, the work may have been done or may yet be.
+        """
+        try:
+            async with asyncio.timeout(seconds):
+                return await asyncio.get_running_loop().run_in_executor(self._threads, self.transact, work)
+        except TimeoutError as error:
+            raise StoreUnavailable(f"the database gave no answer within {seconds:g} s") from error
 
     def close(self) -> None:
-        """Finish queued work and give all connections back."""
-        self._threads.shutdown(wait=True)
+        """Finish what is begun and give all connections back. What has no answer after five seconds is cut off."""
+        cut = threading.Timer(_CLOSE_SECONDS, self._cut_off)
+        cut.start()
+        self._threads.shutdown(wait=True, cancel_futures=True)
+        cut.cancel()
         self.engine.dispose()
+
+    def _note_open(self, connection: Any, record: ConnectionPoolEntry) -> None:
+        self._connections[id(connection)] = connection
+
+    def _note_closed(self, connection: Any, record: ConnectionPoolEntry) -> None:
+        self._connections.pop(id(connection), None)
+
+    def _cut_off(self) -> None:
+        """A thread that waits for a frozen database would wait for ever, and the process with it."""
+        for connection in list(self._connections.values()):
+            with suppress(Exception), socket.socket(fileno=os.dup(connection.fileno())) as line:
+                line.shutdown(socket.SHUT_RDWR)
 
 
 @contextmanager
@@ -85,6 +122,8 @@ def _answering() -> Iterator[None]:
         yield
     except OperationalError as error:
         raise StoreUnavailable(f"the database does not answer: {_reason(error)}") from error
+    except NoConnection as error:
+        raise StoreUnavailable("all connections to the database are taken") from error
     except DBAPIError as error:
         if error.connection_invalidated:
             raise StoreUnavailable(f"the database connection was lost: {_reason(error)}") from error
@@ -96,10 +135,10 @@ def _reason(error: DBAPIError) -> str:
     return text.splitlines()[0]
 
 
-def _engine(url: URL) -> Engine:
+def _engine(url: URL, synchronous: str) -> Engine:
     if url.get_backend_name() == "sqlite":
         engine = create_engine(url, connect_args={"timeout": _BUSY_SECONDS, "check_same_thread": False})
-        event.listen(engine, "connect", _tune_sqlite)
+        event.listen(engine, "connect", partial(_tune_sqlite, synchronous))
         event.listen(engine, "begin", _begin)
         return engine
     return create_engine(
@@ -108,13 +147,22 @@ def _engine(url: URL) -> Engine:
         max_overflow=4,
         pool_timeout=_CONNECT_SECONDS,
         pool_pre_ping=True,
-        connect_args={"connect_timeout": _CONNECT_SECONDS, "options": "-c statement_timeout=30000"},
+        connect_args={
+            "connect_timeout": _CONNECT_SECONDS,
+            "options": "-c statement_timeout=30000",
+            **_NOTICE,
+        },
     )
 
 
-def _tune_sqlite(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
+def _tune_sqlite(synchronous: str, connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
     connection.isolation_level = None
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "temp_store=MEMORY", "cache_size=-16000"):
+    for pragma in (
+        "journal_mode=WAL",
+        f"synchronous={synchronous}",
+        "temp_store=MEMORY",
+        "cache_size=-16000",
+    ):
         connection.execute(f"PRAGMA {pragma}")
 
 

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, select
 
 from trimtab.core import Entry, Usage
+from trimtab.store.bulk import insert_rows
 from trimtab.store.meters import upsert
 from trimtab.store.schema import entry
 
@@ -39,8 +40,7 @@ def row_of(line: Entry) -> dict[str, object]:
 
 def insert_entries(connection: Connection, lines: Sequence[Entry]) -> None:
     """Append entries known to be new."""
-    if lines:
-        connection.execute(insert(entry), [row_of(line) for line in lines])
+    insert_rows(connection, entry, [row_of(line) for line in lines])
 
 
 def insert_new_entries(connection: Connection, lines: Sequence[Entry]) -> list[Entry]:

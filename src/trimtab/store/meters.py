@@ -8,10 +8,11 @@ pass the limit together.
 from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from trimtab.core import Charge, Hold, Meter
+from trimtab.store.bulk import insert_rows
 from trimtab.store.schema import hold, lease, meter
 
 _WANTED_SECONDS = 10.0
@@ -26,7 +27,10 @@ class Grant(msgspec.Struct, frozen=True):
 
 
 class Ask(msgspec.Struct, frozen=True):
-    """A process's wish: at least `need`, at best `want`. `force` grants `need` even past the limit."""
+    """A process's wish: at least `need`, at best `want`. `force` grants `need` even past the limit.
+
+    With no `need` it is a wish for later: nobody is made to give back for it.
+    """
 
     meter: Meter
     need: int
@@ -35,13 +39,19 @@ class Ask(msgspec.Struct, frozen=True):
 
 
 def grant(connection: Connection, process: str, asks: Sequence[Ask], sharers: int, now: float) -> list[Grant]:
-    """Lease from several meters in one transaction, each all (`need` or more) or nothing.
+    """Lease from several meters in one transaction, each all (`need` or more) or nothing; grants as asked.
+
+    The caller has made sure, in the same transaction, that the process is live (`processes.require_live`).
 
     With `free` left, a process gets at most `free / (2 * sharers)` beyond need: slices shrink as a limit
     nears, and the tail is handed out call by call. An unmet ask marks the meter as wanted, which makes the
     other processes give back what they do not use.
     """
-    return [_grant_one(connection, process, ask, sharers, now) for ask in sorted(asks, key=_by_meter)]
+    given = {
+        ask.meter.id: _grant_one(connection, process, ask, sharers, now)
+        for ask in sorted(asks, key=_by_meter)
+    }
+    return [given[ask.meter.id] for ask in asks]
 
 
 def _by_meter(ask: Ask) -> str:
@@ -54,6 +64,8 @@ def _grant_one(connection: Connection, process: str, ask: Ask, sharers: int, now
         select(meter.c.settled, meter.c.leased).where(meter.c.id == ask.meter.id).with_for_update()
     ).one()
     free = ask.meter.limit - row.settled - row.leased
+    if ask.need == 0 and free <= 0:
+        return Grant(0, free, row.settled)
     if free < ask.need and not ask.force:
         connection.execute(update(meter).where(meter.c.id == ask.meter.id).values(wanted_at=now))
         return Grant(0, free, row.settled)
@@ -106,7 +118,7 @@ def give_back(connection: Connection, process: str, amounts: Mapping[str, int]) 
 
 def settle(connection: Connection, process: str, charges: Iterable[Charge]) -> None:
     """Turn granted amounts into settled ones."""
-    rows = [{"m": m, "a": a} for m, a in sorted(_summed(charges).items())]
+    rows = [{"m": m, "a": a} for m, a in sorted(summed(charges).items())]
     if not rows:
         return
     taken = {"settled": meter.c.settled + bindparam("a"), "leased": meter.c.leased - bindparam("a")}
@@ -116,14 +128,23 @@ def settle(connection: Connection, process: str, charges: Iterable[Charge]) -> N
 
 
 def settle_unleased(connection: Connection, charges: Iterable[Charge]) -> None:
-    """Add to settled amounts without a lease: what a process brings in after it was given up for dead."""
-    rows = [{"m": m, "a": a} for m, a in sorted(_summed(charges).items())]
+    """Add to settled amounts and leave the leases: they were taken away before, or are released whole after."""
+    rows = [{"m": m, "a": a} for m, a in sorted(summed(charges).items())]
     if rows:
         added = {"settled": meter.c.settled + bindparam("a")}
         connection.execute(update(meter).where(meter.c.id == bindparam("m")).values(added), rows)
 
 
-def _summed(charges: Iterable[Charge]) -> dict[str, int]:
+def level(connection: Connection, process: str, amounts: Mapping[str, int]) -> None:
+    """Bring leases down to `amounts`, what the process knows of by meter id: answers of grants may be lost."""
+    mine = (lease.c.process == process) & lease.c.meter.in_(amounts)
+    rows = connection.execute(select(lease.c.meter, lease.c.granted).where(mine)).all()
+    over = {row.meter: row.granted - amounts[row.meter] for row in rows}
+    give_back(connection, process, {meter_id: amount for meter_id, amount in over.items() if amount > 0})
+
+
+def summed(charges: Iterable[Charge]) -> dict[str, int]:
+    """Amounts by meter id."""
     total: dict[str, int] = {}
     for charge in charges:
         total[charge.meter] = total.get(charge.meter, 0) + charge.amount
@@ -166,8 +187,7 @@ def insert_holds(connection: Connection, process: str, holds: Sequence[Hold]) ->
         }
         for h in holds
     ]
-    if rows:
-        connection.execute(insert(hold), rows)
+    insert_rows(connection, hold, rows)
 
 
 def delete_holds(connection: Connection, ids: Sequence[str]) -> None:

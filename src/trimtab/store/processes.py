@@ -1,14 +1,14 @@
 """The processes of the house: who is alive, how far each one's journal has been applied."""
 
 import msgspec
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, insert, select, update
 
 from trimtab.store.journal import Position
 from trimtab.store.schema import process
 
 
 class Fenced(Exception):
-    """This process was given up for dead and its leases taken; it must begin anew under a new id."""
+    """This process was given up for dead and its leases taken; it must begin anew, with nothing leased."""
 
 
 class Moved(Exception):
@@ -48,28 +48,41 @@ def advance(connection: Connection, id: str, start: Position, upto: Position, no
     raise Fenced(id)
 
 
-def rejoin(connection: Connection, id: str, applied: Position, now: float) -> None:
-    """Take up a buried process again, with nothing leased."""
-    alive = {"state": "live", "segment": applied.segment, "position": applied.offset, "beat_at": now}
-    connection.execute(update(process).where(process.c.id == id).values(alive))
+def replay(connection: Connection, id: str, start: Position, upto: Position) -> None:
+    """Note that a dead process's journal is applied from `start` to `upto`. Raises Moved."""
+    here = (process.c.id == id) & (process.c.segment == start.segment) & (process.c.position == start.offset)
+    done = connection.execute(update(process).where(here).values(segment=upto.segment, position=upto.offset))
+    if done.rowcount != 1:
+        raise Moved(state_of(connection, id).applied)
 
 
-def beat(connection: Connection, id: str, now: float) -> int:
-    """Say that the process lives; returns how many do. Raises Fenced."""
+def require_live(connection: Connection, id: str) -> None:
+    """Keep a process from being given up for dead before this transaction ends. Raises Fenced."""
+    state = connection.scalar(select(process.c.state).where(process.c.id == id).with_for_update(read=True))
+    if state != "live":
+        raise Fenced(id)
+
+
+def rejoin(connection: Connection, id: str, now: float) -> None:
+    """Take up a buried process again; its journal goes on where it was."""
+    connection.execute(update(process).where(process.c.id == id).values(state="live", beat_at=now))
+
+
+def beat(connection: Connection, id: str, now: float) -> dict[str, float]:
+    """Say that the process lives; returns the last beat of all that do. Raises Fenced."""
     done = connection.execute(
         update(process).where(process.c.id == id, process.c.state == "live").values(beat_at=now)
     )
     if done.rowcount != 1:
         raise Fenced(id)
-    return connection.scalar(select(func.count()).where(process.c.state == "live")) or 1
+    living = connection.execute(select(process.c.id, process.c.beat_at).where(process.c.state == "live"))
+    return {row.id: row.beat_at for row in living}
 
 
-def silent(connection: Connection, before: float) -> list[str]:
-    """Live processes that have not been heard of since `before`; their rows are locked against others."""
-    statement = select(process.c.id).where(process.c.state == "live", process.c.beat_at < before)
-    if connection.dialect.name == "postgresql":
-        statement = statement.with_for_update(skip_locked=True)
-    return list(connection.scalars(statement))
+def still_silent(connection: Connection, id: str, beat_at: float) -> bool:
+    """Whether a live process has not been heard of since `beat_at`; its row is locked against others then."""
+    silent = (process.c.id == id) & (process.c.state == "live") & (process.c.beat_at == beat_at)
+    return connection.scalar(select(process.c.id).where(silent).with_for_update()) is not None
 
 
 class ProcessState(msgspec.Struct, frozen=True):

@@ -2,9 +2,8 @@
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Mapping
 from functools import partial
-from itertools import islice
 from pathlib import Path
 
 from sqlalchemy import Connection
@@ -12,30 +11,35 @@ from sqlalchemy import Connection
 from trimtab.core import Entry
 from trimtab.core.errors import ConfigError
 from trimtab.store import processes
-from trimtab.store.apply import apply_late, apply_records, bury
+from trimtab.store.apply import bury, replay_records
 from trimtab.store.database import Database
-from trimtab.store.journal import Position, Record, lock_folder, read_journal, remove_folder
+from trimtab.store.journal import Position, lock_folder, read_chunk, read_journal, remove_folder
 
 _log = logging.getLogger(__name__)
-_CHUNK = 2_000
 
 
 def recover_journals(database: Database, root: Path, now: float) -> list[Entry]:
     """Replay every journal under `root` whose process is dead; its open holds become worst-case entries.
 
     Safe to run again after a crash in the middle, and by several processes at once (each journal is
-    locked). Raises StoreUnavailable. Returns the worst-case entries made.
+    locked). Returns the worst-case entries made. Raises StoreUnavailable, and ConfigError where, when all is
+    done, journals of another database are left.
     """
     lines: list[Entry] = []
+    strange: ConfigError | None = None
     for folder in sorted(root.iterdir()) if root.is_dir() else []:
-        lock = lock_folder(folder) if folder.is_dir() else None
+        lock = lock_folder(folder) if folder.is_dir() and not folder.name.startswith(".") else None
         if lock is None:
             continue
         try:
             lines += _replay(database, folder, now)
             remove_folder(folder)
+        except ConfigError as error:
+            strange = strange or error
         finally:
             os.close(lock)
+    if strange is not None:
+        raise strange
     return lines
 
 
@@ -45,13 +49,12 @@ def _replay(database: Database, folder: Path, now: float) -> list[Entry]:
     if state.state == "unknown":
         _refuse_strange(folder)
         return []
-    if state.state == "dead":
-        late = [record for record, _ in read_journal(folder, state.applied)]
-        database.transact(lambda c: apply_late(c, late, now))
-        return []
     start = state.applied
-    for records, upto in _chunks(folder, start):
-        database.transact(partial(_apply, process=process, records=records, start=start, upto=upto, now=now))
+    while True:
+        records, upto = read_chunk(folder, start)
+        if not records:
+            break
+        database.transact(partial(replay_records, process=process, records=records, start=start, upto=upto))
         start = upto
     lines = database.transact(lambda c: bury(c, process, now))
     if lines:
@@ -69,22 +72,11 @@ def _refuse_strange(folder: Path) -> None:
         )
 
 
-def _apply(
-    connection: Connection, process: str, records: list[Record], start: Position, upto: Position, now: float
-) -> None:
-    apply_records(connection, process, records, start, upto, now, checked=True)
-
-
-def _chunks(folder: Path, start: Position) -> Iterator[tuple[list[Record], Position]]:
-    pairs = read_journal(folder, start)
-    while chunk := list(islice(pairs, _CHUNK)):
-        yield [record for record, _ in chunk], chunk[-1][1]
-
-
-def bury_silent(connection: Connection, before: float, now: float) -> list[Entry]:
-    """Settle processes (on any machine) that have not been heard of since `before`."""
+def bury_silent(connection: Connection, silent: Mapping[str, float], now: float) -> list[Entry]:
+    """Settle processes (on any machine) whose last beat is still the one given by process id."""
     lines: list[Entry] = []
-    for process in processes.silent(connection, before):
-        lines += bury(connection, process, now)
-        _log.warning("process %s fell silent; it was given up for dead", process)
+    for process, beat_at in sorted(silent.items()):
+        if processes.still_silent(connection, process, beat_at):
+            lines += bury(connection, process, now)
+            _log.warning("process %s fell silent; it was given up for dead", process)
     return lines

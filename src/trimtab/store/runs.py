@@ -177,10 +177,11 @@ def lasting(connection: Connection, before: float) -> list[tuple[str, str]]:
     return [(row.tenant, row.id) for row in connection.execute(statement)]
 
 
-def remove(connection: Connection, keys: Sequence[tuple[str, str]]) -> None:
-    """Delete runs by tenant and id; their entries stay."""
+def remove(connection: Connection, keys: Sequence[tuple[str, str]], before: float) -> None:
+    """Delete runs by tenant and id, but none that had a call since `before`. Their entries stay."""
     if keys:
-        connection.execute(delete(run).where(tuple_(run.c.tenant, run.c.id).in_(keys)))
+        named = tuple_(run.c.tenant, run.c.id).in_(keys)
+        connection.execute(delete(run).where(named, run.c.last_at < before))
 
 
 def _rows(selection: Selection, standing: Standing) -> "Select[Any]":

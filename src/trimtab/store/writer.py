@@ -8,21 +8,21 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable
-from itertools import islice
 
 from sqlalchemy import Connection
 
 from trimtab.core import Clock, Entry, Hold, Release
 from trimtab.core.errors import StoreUnavailable
-from trimtab.store import processes
-from trimtab.store.apply import apply_late, apply_records
+from trimtab.store import meters, processes
+from trimtab.store.apply import apply_records
 from trimtab.store.database import Database
-from trimtab.store.journal import Journal, Position, Record, read_journal
+from trimtab.store.journal import Journal, Position, Record, read_chunk
 
 _log = logging.getLogger(__name__)
 _MOST_PENDING = 20_000
-_CHUNK = 2_000
 _RETRY_SECONDS = 0.5
+_APPLY_SECONDS = 30.0
+Work = Callable[[Connection], None]
 
 
 class Writer:
@@ -37,6 +37,7 @@ class Writer:
         self._behind = False
         self._open: set[str] = set()
         self._late: set[str] = set()
+        self._fence = Position()
         self._wake = asyncio.Event()
         self._turn = asyncio.Lock()
         self.applied = journal.position
@@ -66,19 +67,24 @@ class Writer:
                 await asyncio.sleep(_RETRY_SECONDS)
 
     async def rejoin(self) -> None:
-        """After a beat was fenced: bring in what we have and begin anew. Raises StoreUnavailable."""
+        """After a beat was fenced: begin anew, unless that is done already. Raises StoreUnavailable."""
+        async with self._turn:
+            state = await self.database.run(lambda c: processes.state_of(c, self.process))
+            if state.state == "dead":
+                await self._begin_anew()
+
+    async def apply_with(self, look: Callable[[], Work]) -> bool:
+        """Run what `look` gives in one transaction with everything appended until `look` was called.
+
+        False when there was no chance for it, because the database is far behind. Raises StoreUnavailable.
+        """
+        await self.flush()
         async with self._turn:
             if self._behind:
-                await self._apply_next()
-                return
-            records, self._pending = self._pending, []
+                return False
             upto = self.journal.position
-            try:
-                await self._rejoin(records, upto)
-            except BaseException:
-                self._behind = True
-                raise
-            self._advance(upto)
+            records, self._pending = self._pending, []
+            return await self._commit(records, upto, look())
 
     def stop(self) -> None:
         """Let `run` end after the batch it is at; `flush` then brings in the rest."""
@@ -86,8 +92,15 @@ class Writer:
 
     async def flush(self) -> None:
         """Bring the database up to everything appended so far. Raises StoreUnavailable."""
-        while self._lagging():
+        end = self.journal.position
+        while self.applied < end:
             await self._apply()
+
+    @property
+    def lag_bytes(self) -> int:
+        """Journal bytes that are not in the database yet (of this segment, where older ones wait too)."""
+        behind = self.applied.segment < self.journal.position.segment
+        return self.journal.position.offset - (0 if behind else self.applied.offset)
 
     def _lagging(self) -> bool:
         return self.applied < self.journal.position
@@ -100,6 +113,11 @@ class Writer:
                 _log.warning("%s; records wait in %s", error, self.journal.folder)
             self.available = False
             return False
+        except Exception:
+            # The task's edge: without it the process would go on serving with nobody feeding the database.
+            _log.exception("records cannot be applied; they wait in %s", self.journal.folder)
+            self.available = False
+            return False
         if not self.available:
             _log.warning("the database is back; catching up")
         self.available = True
@@ -110,32 +128,47 @@ class Writer:
             await self._apply_next()
 
     async def _apply_next(self) -> None:
-        upto = self.journal.position
+        end = upto = self.journal.position
         records, self._pending = self._pending, []
         if self._behind:
-            records, upto = await asyncio.to_thread(self._read_chunk)
-        if not records:
-            self._behind = self._behind and self._lagging()
-            return
-        try:
+            # What lies before the fence is charged in another way than what lies behind it.
+            stop = self._fence if self.applied < self._fence else end
+            records, upto = await asyncio.to_thread(read_chunk, self.journal.folder, self.applied, stop)
+        if self.applied < upto:
             await self._commit(records, upto)
+        elif not self._lagging():
+            self._behind = False
+
+    async def _commit(self, records: list[Record], upto: Position, then: Work | None = None) -> bool:
+        """Whether it is done; if not, what is left stands in the journal. Raises StoreUnavailable."""
+        try:
+            await self.database.run(lambda c: self._apply_in(c, records, upto, then), _APPLY_SECONDS)
         except processes.Moved as moved:
             self._behind = True
-            upto = moved.applied
+            self._advance(moved.applied)
+            return False
+        except processes.Fenced:
+            self._behind = True
+            await self._begin_anew()
+            return False
         except BaseException:
             self._behind = True
             raise
+        if self._late:
+            self._late.difference_update(r.id for r in records if isinstance(r, Entry | Release))
         self._advance(upto)
+        return True
 
-    async def _commit(self, records: list[Record], upto: Position) -> None:
-        try:
-            await self.database.run(lambda connection: self._apply_in(connection, records, upto))
-        except processes.Fenced:
-            await self._rejoin(records, upto)
-
-    def _apply_in(self, connection: Connection, records: list[Record], upto: Position) -> None:
+    def _apply_in(
+        self, connection: Connection, records: list[Record], upto: Position, then: Work | None
+    ) -> None:
+        late = self._late
+        if self.applied < self._fence:
+            late = {record.id for record in records if isinstance(record, Entry)}
         now = self._clock.now()
-        apply_records(connection, self.process, records, self.applied, upto, now, late=self._late)
+        apply_records(connection, self.process, records, self.applied, upto, now, late=late)
+        if then is not None:
+            then(connection)
 
     def _advance(self, upto: Position) -> None:
         if upto.segment > self.applied.segment:
@@ -144,19 +177,18 @@ class Writer:
         if self._behind and not self._lagging():
             self._behind = False
 
-    def _read_chunk(self) -> tuple[list[Record], Position]:
-        pairs = list(islice(read_journal(self.journal.folder, self.applied), _CHUNK))
-        return [record for record, _ in pairs], pairs[-1][1] if pairs else self.applied
+    async def _begin_anew(self) -> None:
+        """Another process thought us dead: our leases are gone, our open holds are charged as worst case.
 
-    async def _rejoin(self, records: list[Record], upto: Position) -> None:
-        """Another process thought us dead: our leases are gone, our open holds are charged as worst case."""
+        From this moment on money comes out of new leases; everything held or entered until now did not.
+        """
         _log.warning("this process was silent for too long and was given up for dead; it begins anew")
-        self._late |= self._open | {r.id for r in records if isinstance(r, Hold)}
+        self.on_fenced()
+        self._fence = self.journal.position
+        self._late |= self._open
 
         def work(connection: Connection) -> None:
-            now = self._clock.now()
-            apply_late(connection, records, now)
-            processes.rejoin(connection, self.process, upto, now)
+            meters.release_leases(connection, self.process)
+            processes.rejoin(connection, self.process, self._clock.now())
 
-        self.on_fenced()
         await self.database.run(work)

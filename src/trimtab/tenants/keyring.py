@@ -79,7 +79,8 @@ class Keyring:
         facts = self._known.get(digest) or await self._look_up(digest)
         if facts is None:
             raise Unauthenticated("unknown or revoked API key")
-        self._by_key[key] = facts
+        # Known from now on, so that the next refresh sees it go when it is revoked.
+        self._known[digest] = self._by_key[key] = facts
         return facts
 
     async def _look_up(self, digest: str) -> KeyFacts | None:

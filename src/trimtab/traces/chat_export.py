@@ -1,7 +1,7 @@
 """Stored runs as recorded runs in OpenAI's chat shape, one line a conversation. Reads only.
 
-Every cost of a run stands in its lines exactly once: with the reply it paid for, with the tool message, or in the
-first line's `entries`.
+Every cost of a run stands in its lines exactly once: with the reply it paid for, with the tool message, or in
+the first line's `entries`.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -83,7 +83,9 @@ def _line(
     last = woven.threads[number][-1].exchange if woven.threads else None
     metadata = first.metadata if first is not None else {}
     trial = metadata.get(TRIAL, "")
-    costs = [cost for part in (messages, rest) for cost in [each.cost_usd for each in part] if cost is not None]
+    costs = [
+        cost for part in (messages, rest) for cost in [each.cost_usd for each in part] if cost is not None
+    ]
     return ChatLine(
         agent=agent,
         domain=run.workflow,
@@ -180,7 +182,9 @@ def _cost(paid: Sequence[Entry], purse: Purse) -> Decimal | None:
 
 def _rest(run: RunRow, purse: Purse) -> tuple[LineEntry, ...]:
     lines = [_rest_line(run, entry, purse.cost(entry)) for entry in purse.rest()]
-    return tuple(sorted(lines, key=lambda line: (line.t, line.kind, line.what, line.step, line.cost_usd or 0)))
+    return tuple(
+        sorted(lines, key=lambda line: (line.t, line.kind, line.what, line.step, line.cost_usd or 0))
+    )
 
 
 def _rest_line(run: RunRow, entry: Entry, nanodollars: int) -> LineEntry:

@@ -39,7 +39,7 @@ class _Item(msgspec.Struct):
 
 
 class Importer:
-    """Reads a file into a database. `tenant` wins over what lines say; `now` dates lines that give no time."""
+    """Reads files into a database. `tenant` wins over what lines say; `now` dates lines without a time."""
 
     def __init__(self, database: Database, tenant: str | None, now: float) -> None:
         self._database, self._tenant, self._now = database, tenant, now

@@ -1,7 +1,7 @@
 """The shape of a recorded run on one line of JSON, in OpenAI's chat words; export writes it, import reads it.
 
-Recorded runs of other tools that have the same fields are read too. Fields from `run` (of a line) and `step` (of a
-message) on are our own; who does not know them may pass over them.
+Recorded runs of other tools that have the same fields are read too. Fields from `run` (of a line) and `step`
+(of a message) on are our own; who does not know them may pass over them.
 """
 
 from decimal import Decimal
@@ -15,10 +15,10 @@ from trimtab.core import EntryKind, nanodollars_of, usd_text
 Name = Annotated[str, Meta(max_length=500, pattern=r"^[^\x00]*\Z")]
 Tokens = Annotated[int, Meta(ge=0, le=2**53)]
 Seconds = Annotated[float, Meta(ge=-1e10, le=1e10)]
-Usd = Annotated[Decimal, Meta(ge=0, le=1_000_000_000)]
 Certainty = Literal["exact", "estimated"]
 _EXACT_PLACES = -9
 _FLOAT_DIGITS = 15
+_MOST_USD = 1_000_000_000
 
 
 class LineToolCall(msgspec.Struct, frozen=True):
@@ -34,14 +34,13 @@ class LineUsage(msgspec.Struct, frozen=True, omit_defaults=True):
 
     prompt_tokens: Tokens
     completion_tokens: Tokens
-    cached_tokens: Name = Annotated[str, Meta(max_length=500, pattern=r"^[^\x00]*\Z")]
-Tokens = 0
+    cached_tokens: Tokens = 0
 
 
 class LineMessage(msgspec.Struct, frozen=True, omit_defaults=True):
     """One message; `audience` says whose tool call a tool message answers.
 
-    Of a reply: `cost_usd`, `t` (its end, in seconds from the run's start), `seconds` it took, and whose it was;
+    Of a reply: `cost_usd`, `t` (its end, in seconds since the run began), the `seconds` it took, whose it is;
     `model` is left out where it is the line's agent. Of a tool message: what the use of the tool cost.
     """
 
@@ -51,7 +50,7 @@ class LineMessage(msgspec.Struct, frozen=True, omit_defaults=True):
     tool_call_id: Name | None = None
     audience: Literal["assistant", "user"] = msgspec.field(name="for", default="assistant")
     usage: LineUsage | None = None
-    cost_usd: Usd | None = None
+    cost_usd: Decimal | None = None
     t: Seconds | None = None
     step: Name = ""
     model: Name = ""
@@ -60,24 +59,30 @@ class LineMessage(msgspec.Struct, frozen=True, omit_defaults=True):
     first_token_s: Seconds | None = None
     certainty: Certainty = "exact"
 
+    def __post_init__(self) -> None:
+        _check(self.cost_usd, "cost_usd")
+
 
 class LineEntry(msgspec.Struct, frozen=True, omit_defaults=True):
     """A cost of the run that belongs to no message of it; None where the price is not known."""
 
     kind: EntryKind
     what: Name
-    cost_usd: Usd | None
+    cost_usd: Decimal | None
     t: Seconds = 0.0
     step: Name = ""
     endpoint: Name = ""
     certainty: Certainty = "exact"
     usage: LineUsage | None = None
 
+    def __post_init__(self) -> None:
+        _check(self.cost_usd, "cost_usd")
+
 
 class ChatLine(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """One conversation of a run; a run of several has a line for each `thread`.
 
-    `agent_cost_usd` is what this line's messages and `entries` cost. `reward` is None where no outcome is known.
+    `agent_cost_usd` is what this line's messages and `entries` cost. Without a `reward` no outcome is known.
     """
 
     agent: Name
@@ -85,7 +90,7 @@ class ChatLine(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     task: Name
     trial: Annotated[int, Meta(ge=0, le=2**53)]
     reward: Annotated[float, Meta(ge=0, le=1)] | None
-    agent_cost_usd: Usd | None | msgspec.UnsetType = msgspec.UNSET
+    agent_cost_usd: Decimal | None | msgspec.UnsetType = msgspec.UNSET
     duration_s: Annotated[float, Meta(ge=0, le=1e10)] | None | msgspec.UnsetType = msgspec.UNSET
     end: Name | msgspec.UnsetType = msgspec.UNSET
     messages: tuple[LineMessage, ...]
@@ -100,6 +105,14 @@ class ChatLine(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     entries: tuple[LineEntry, ...] = ()
     note: str = ""
 
+    def __post_init__(self) -> None:
+        _check(self.agent_cost_usd, "agent_cost_usd")
+
+
+def _check(usd: Decimal | msgspec.UnsetType | None, name: str) -> None:
+    if isinstance(usd, Decimal) and not 0 <= usd <= _MOST_USD:
+        raise ValueError(f"Expected `{name}` from 0 to {_MOST_USD}")
+
 
 def exact_usd(nanodollars: int) -> Decimal:
     """USD that JSON shows in full, without idle zeros."""
@@ -107,8 +120,8 @@ def exact_usd(nanodollars: int) -> Decimal:
 
 
 def recorded_nanodollars(usd: Decimal) -> int:
-    """Recorded USD as nanodollars. What is finer than a nanodollar is rounded up, but not the noise that binary
-    floats leave behind their 15th digit: 0.10358500000000001 is 0.103585."""
+    """Recorded USD as nanodollars. What is finer than a nanodollar is rounded up, but not the noise that
+    binary floats leave behind their 15th digit: 0.10358500000000001 is 0.103585."""
     exponent = usd.as_tuple().exponent
     if isinstance(exponent, int) and exponent >= _EXACT_PLACES:
         return nanodollars_of(usd)

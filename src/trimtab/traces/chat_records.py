@@ -59,7 +59,7 @@ class _Teller:
                 self._heard.append(_encode(_chat_message(message)))
 
     def _is_call(self, message: LineMessage, opened: bool) -> bool:
-        """Our own lines give every reply its time; elsewhere the first words, before any user's, are a greeting."""
+        """Our own lines give every reply a time; elsewhere the words before any user's are a greeting."""
         return opened if self._line.thread is None else message.t is not None
 
     def _call(self, message: LineMessage, id: str) -> CallRecord:
@@ -104,7 +104,9 @@ class _Teller:
         id = f"{IMPORTED}-tool:{self._who.tenant}:{self._who.run}:{tool_call}"
         what = self._tools.get(tool_call, "tool")
         at = self._started_at + (self._before if message.t is None else message.t)
-        return self._line_entry(id, "", at, "exact", LineEntry("tool", what, message.cost_usd, step=message.step))
+        return self._line_entry(
+            id, "", at, "exact", LineEntry("tool", what, message.cost_usd, step=message.step)
+        )
 
     def rest(self) -> Iterator[Entry]:
         """The costs that belong to no message."""
@@ -173,7 +175,11 @@ def _chat_message(message: LineMessage) -> dict[str, object]:
     shown: dict[str, object] = {"role": message.role, "content": message.content}
     if message.tool_calls:
         shown["tool_calls"] = [
-            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": _text(call.arguments)}}
+            {
+                "id": call.id,
+                "type": "function",
+                "function": {"name": call.name, "arguments": _text(call.arguments)},
+            }
             for call in message.tool_calls
         ]
     if message.tool_call_id is not None:

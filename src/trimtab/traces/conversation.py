@@ -26,8 +26,8 @@ class Unreadable(ValueError):
 
 
 class Exchange(msgspec.Struct, frozen=True):
-    """One answered call: the messages it was sent and the reply, each with a key that says whether two are the
-    same however they are written."""
+    """One answered call: the messages it was sent and the reply, each with a key that says whether two are
+    the same however they are written."""
 
     record: CallRecord
     messages: tuple[LineMessage, ...]

@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from trimtab.store import Database, Selection, Standing, calls, entries, runs
 from trimtab.store.runs import Cursor, RunRow
 from trimtab.traces.chat_export import lines_of
+from trimtab.traces.chat_line import ChatLine
 from trimtab.traces.otlp_export import Tracer
 from trimtab.traces.tree import read_tree
 
@@ -16,8 +17,21 @@ _PAGE = 100
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
+def chat_lines(
+    database: Database, run: RunRow, count_trial: Callable[[str], int] = lambda _: 0
+) -> list[ChatLine]:
+    """A run's conversations, each as a line of chat. Raises StoreUnavailable."""
+
+    def work(connection: Connection) -> list[ChatLine]:
+        made = calls.of_run_with_content(connection, run.tenant, run.id)
+        paid = entries.of_run(connection, run.tenant, run.id)
+        return list(lines_of(run, made, paid, count_trial))
+
+    return database.read(work)
+
+
 class Exporter:
-    """`providers` names an endpoint's provider (`genai.providers_of`), `service` this service; both in spans."""
+    """`providers` is `providers_of` the settings' endpoints, `service` our name; both are for spans."""
 
     def __init__(
         self, database: Database, standing: Standing, providers: Mapping[str, str], service: str = "trimtab"
@@ -56,12 +70,8 @@ class Exporter:
         )
 
     def _chat(self, run: RunRow) -> Iterator[bytes]:
-        def work(connection: Connection) -> list[bytes]:
-            made = calls.of_run_with_content(connection, run.tenant, run.id)
-            paid = entries.of_run(connection, run.tenant, run.id)
-            return [_encode(line) + b"\n" for line in lines_of(run, made, paid, self._count_trial)]
-
-        yield from self._database.read(work)
+        for line in chat_lines(self._database, run, self._count_trial):
+            yield _encode(line) + b"\n"
 
     def _otlp(self, run: RunRow) -> Iterator[bytes]:
         yield Tracer(read_tree(self._database, run), self._providers, self._service).line()

@@ -1,4 +1,4 @@
-"""Calls in the words of OpenTelemetry's semantic conventions for generative AI, for live spans and for export.
+"""Calls in the words of OpenTelemetry's conventions for generative AI, for live spans and for export.
 
 Ids are derived from our own, so that a span written by one gateway finds its parent written by another.
 Source: https://opentelemetry.io/docs/specs/semconv/gen-ai/
@@ -9,8 +9,12 @@ import re
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
+import msgspec
+
 from trimtab.config import EndpointSettings
 from trimtab.core import AttemptRecord, CallRecord
+from trimtab.traces.chat_line import LineMessage
+from trimtab.traces.conversation import Unreadable, read_exchange
 
 Value = str | int | float | bool
 _TRACE = re.compile(r"(?!0{32})[0-9a-f]{32}")
@@ -113,7 +117,7 @@ def attempt_attributes(attempt: AttemptRecord, providers: Mapping[str, str]) -> 
         "trimtab.seconds": attempt.seconds,
         "trimtab.cost.nanodollars": attempt.nanodollars,
         "http.response.status_code": attempt.status,
-        "error.type": "" if attempt.outcome == "answered" else attempt.error[:80],
+        "trimtab.error": "" if attempt.outcome == "answered" else attempt.error,
     }
     return {name: value for name, value in shown.items() if value is not None and value != ""}
 
@@ -121,3 +125,33 @@ def attempt_attributes(attempt: AttemptRecord, providers: Mapping[str, str]) -> 
 def nanoseconds(moment: float) -> int:
     """Epoch seconds as whole nanoseconds."""
     return round(moment * 1_000_000) * 1000
+
+
+def content_attributes(record: CallRecord) -> dict[str, Value]:
+    """What was said, as JSON; nothing where it was not kept or is no conversation."""
+    try:
+        exchange = read_exchange(record)
+    except Unreadable:
+        return {}
+    finish = "tool_call" if exchange.reply.tool_calls else "stop"
+    told = [_said(message) for message in exchange.messages]
+    answered = [_said(exchange.reply) | {"finish_reason": finish}]
+    return {
+        "gen_ai.input.messages": msgspec.json.encode(told).decode(),
+        "gen_ai.output.messages": msgspec.json.encode(answered).decode(),
+    }
+
+
+def _said(message: LineMessage) -> dict[str, object]:
+    parts: list[dict[str, object]] = []
+    if message.role == "tool":
+        parts.append({"type": "tool_call_response", "id": message.tool_call_id, "response": message.content})
+    elif isinstance(message.content, str) and message.content:
+        parts.append({"type": "text", "content": message.content})
+    elif isinstance(message.content, list):
+        parts += [{"type": "generic", "content": part} for part in message.content]
+    parts += [
+        {"type": "tool_call", "id": call.id, "name": call.name, "arguments": call.arguments}
+        for call in message.tool_calls
+    ]
+    return {"role": message.role, "parts": parts}

@@ -1,4 +1,4 @@
-"""Files of one JSON object a line, plain or gzip: read with their line numbers, written whole or not at all."""
+"""Files of one JSON object a line, plain or gzip: read with line numbers, written whole or not at all."""
 
 import gzip
 import os
@@ -62,11 +62,14 @@ def write_lines(path: Path, lines: Iterable[bytes]) -> int:
     count = 0
     try:
         with _opened(partial, packed=path.suffix == ".gz") as file:
-            for count, line in enumerate(lines, start=1):
+            for line in lines:
                 file.write(line)
+                count += 1
         partial.replace(path)
     except OSError as error:
-        raise DataError(f"cannot be written: {error.strerror}", file=str(path), remedy="check the path") from error
+        raise DataError(
+            f"cannot be written: {error.strerror}", file=str(path), remedy="check the path"
+        ) from error
     finally:
         with suppress(OSError):
             partial.unlink(missing_ok=True)

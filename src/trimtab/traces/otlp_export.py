@@ -85,7 +85,9 @@ class Tracer:
             shown = genai.call_attributes(record, self._providers)
             shown["trimtab.cost.nanodollars"] = node.nanodollars
             span = self._span(name, id, parent, (began, began + record.seconds), _CLIENT, shown)
-            span["status"] = {"code": _OK} if record.status == "ok" else {"code": _ERROR, "message": record.code}
+            span["status"] = (
+                {"code": _OK} if record.status == "ok" else {"code": _ERROR, "message": record.code}
+            )
             if record.attempts:
                 span["events"] = [self._event(attempt) for attempt in record.attempts]
             yield span

@@ -1,4 +1,4 @@
-"""Deletes old traces: calls with what was said and decided, and the runs they belong to. Never a ledger entry.
+"""Deletes old traces: calls with what was said and decided, and their runs. Never a ledger entry.
 
 `Retention` is the server's task; `prune` is the command's.
 """
@@ -65,7 +65,7 @@ class Pruning:
             if deleted >= _MOST_CALLS:
                 break
             dropped.append((tenant, run))
-        runs.remove(connection, dropped)
+        runs.remove(connection, dropped, self._before)
         return Pruned(deleted, len(dropped))
 
     def _trim_lasting(self, connection: Connection, left: list[tuple[str, str]]) -> Pruned:
@@ -79,9 +79,7 @@ class Pruning:
         return Pruned(deleted)
 
 
-def prune(
-    database: Database, before: float, progress: Callable[[Pruned], None] = lambda _: None
-) -> Pruned:
+def prune(database: Database, before: float, progress: Callable[[Pruned], None] = lambda _: None) -> Pruned:
     """Delete traces from before a moment (epoch seconds). Safe to break off. Raises StoreUnavailable."""
     pruning, total = Pruning(before), Pruned()
     while not pruning.done:
@@ -97,7 +95,7 @@ class Retention:
         self._database, self._clock, self._days = database, clock, days
 
     async def run(self) -> None:
-        """Until cancelled; returns at once where everything is kept. A database that is away is ridden out."""
+        """Until cancelled; at once done where everything is kept. A database that is away is ridden out."""
         if not self._days:
             return
         await asyncio.sleep(_FIRST_SECONDS)

@@ -1,6 +1,6 @@
 """Weaves a run's calls into its conversations: a call goes on where an earlier one's reply left off.
 
-Pure. Calls that go on from nowhere (sub-agents, parallel calls, a history that was cut) begin a thread of their own.
+Pure. Calls that go on from nowhere (sub-agents, parallel calls, a history that was cut) begin a thread.
 """
 
 from collections.abc import Iterable
@@ -68,8 +68,8 @@ def _fold(exchanges: list[Exchange]) -> list[Turn]:
 
 
 def _continued(threads: list[list[Turn]], exchange: Exchange) -> list[Turn] | None:
-    """The thread whose last reply stands where `exchange` goes on; one with other words in that place (clients
-    trim what they got) only if no thread fits better."""
+    """The thread whose last reply stands where `exchange` goes on; one with other words in that place
+    (clients trim what they got) only if no thread fits better."""
     altered = None
     for thread in reversed(threads):
         last = thread[-1].exchange

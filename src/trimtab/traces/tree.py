@@ -3,14 +3,13 @@
 Read by the CLI and the console.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 from sqlalchemy import Connection
 
 from trimtab.core import CallRecord, Entry
-from trimtab.core.errors import NotFound
-from trimtab.store import Database, Selection, Standing, calls, entries, runs
+from trimtab.store import Database, calls, entries
 from trimtab.store.runs import RunRow
 
 _DEEPEST = 16
@@ -46,19 +45,6 @@ class RunTree(msgspec.Struct, frozen=True):
     steps: tuple[StepNode, ...]
 
 
-def find_run(database: Database, id: str, tenant: str | None, standing: Standing) -> RunRow:
-    """The run of this id. Raises NotFound, also where several tenants have one and none is named."""
-    selection = Selection(tenant=tenant, run=id)
-    found = database.read(lambda connection: runs.newest(connection, selection, standing, None, 20))
-    if not found:
-        whose = f" of tenant {tenant!r}" if tenant is not None else ""
-        raise NotFound(f"there is no run {id!r}{whose}; `trimtab traces list` shows runs", code="run_not_found")
-    if len(found) > 1:
-        owners = ", ".join(sorted(run.tenant for run in found))
-        raise NotFound(f"several tenants have a run {id!r} ({owners}): name one", code="run_ambiguous")
-    return found[0]
-
-
 def read_tree(database: Database, run: RunRow) -> RunTree:
     """A run's tree, without what was said. Raises StoreUnavailable."""
 
@@ -80,7 +66,7 @@ def read_tree_with_content(database: Database, run: RunRow) -> RunTree:
 
 
 def tree_of(run: RunRow, made: Sequence[CallRecord], lines: Sequence[Entry]) -> RunTree:
-    """The tree of a run's calls (in order) and entries. A call whose parent is not among them stands alone."""
+    """The tree of a run's calls (in order) and entries. A call whose parent is not there stands alone."""
     by_call: dict[str, list[Entry]] = {}
     for line in lines:
         by_call.setdefault(line.call, []).append(line)
@@ -126,10 +112,3 @@ def _node(
         entries=tuple(own),
         nested=tuple(_node(inner, by_call, nested) for inner in nested.get(record.call.id, ())),
     )
-
-
-def all_calls(nodes: Iterable[CallNode]) -> Iterable[CallNode]:
-    """Nodes and those nested in them, depth first."""
-    for node in nodes:
-        yield node
-        yield from all_calls(node.nested)

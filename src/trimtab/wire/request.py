@@ -189,7 +189,7 @@ def _limit(asked: ChatAsked) -> int | None:
 
 
 def _require_model(model: str) -> None:
-    if not model:
+    if not model or "\x00" in model:
         raise BadRequest("model: expected the name of a model", param="model")
 
 

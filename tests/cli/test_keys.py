@@ -1,0 +1,70 @@
+"""`trimtab keys` and `trimtab init`."""
+
+import json
+import sqlite3
+
+import pytest
+from typer.testing import CliRunner
+
+from trimtab.cli import app
+from trimtab.core.errors import ConfigError
+from trimtab.tenants import digest_of
+
+runner = CliRunner()
+
+
+@pytest.fixture
+def config(tmp_path):
+    path = tmp_path / "trimtab.toml"
+    path.write_text(f'[server]\ndata = "{tmp_path / "data"}"\n')
+    return str(path)
+
+
+def invoke(*arguments):
+    return runner.invoke(app, list(arguments), catch_exceptions=False)
+
+
+def create(config, *more):
+    return json.loads(invoke("keys", "create", "-c", config, "--tenant", "acme", "--json", *more).stdout)
+
+
+def test_a_key_is_shown_once_and_stored_hashed(config, tmp_path):
+    made = create(config, "--user", "ada", "--models", "a, b", "--expires", "30d")
+    with sqlite3.connect(tmp_path / "data" / "trimtab.sqlite") as database:
+        rows = database.execute("SELECT * FROM api_key").fetchall()
+    database.close()
+    assert digest_of(made["key"]) in str(rows)
+    assert made["key"] not in str(rows)
+    [listed] = json.loads(invoke("keys", "list", "-c", config, "--json").stdout)
+    assert listed["models"] == ["a", "b"]
+    assert "digest" not in listed
+
+
+def test_a_revoked_key_stays_listed(config):
+    made = create(config)
+    assert "revoked" in invoke("keys", "revoke", made["id"], "-c", config).stdout
+    [listed] = json.loads(invoke("keys", "list", "-c", config, "--json").stdout)
+    assert listed["revoked_at"] is not None
+    with pytest.raises(ConfigError, match="no good key"):
+        invoke("keys", "revoke", made["id"], "-c", config)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--role", "king"), "viewer, operator or admin"),
+        (("--expires", "yesterday"), "is no time"),
+        (("--expires", "2001-01-01"), "lies in the past"),
+    ],
+)
+def test_wrong_options_are_said_in_one_line(config, options, said):
+    with pytest.raises(ConfigError, match=said):
+        invoke("keys", "create", "-c", config, "--tenant", "acme", *options)
+
+
+def test_init_writes_a_file_once(tmp_path):
+    path = tmp_path / "new.toml"
+    assert invoke("init", str(path)).exit_code == 0
+    assert "[[endpoint]]" in path.read_text()
+    with pytest.raises(ConfigError, match="there already"):
+        invoke("init", str(path))

@@ -1,0 +1,106 @@
+"""The main job, as a user runs it."""
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+DATA = Path(os.environ.get("TRIMTAB_DATA", Path(__file__).parents[3] / "shared" / "data"))
+RUNS = DATA / "tau2_traces" / "runs.jsonl.gz"
+needs_data = pytest.mark.skipif(
+    not RUNS.is_file(), reason=f"recorded runs are not at {RUNS} (set TRIMTAB_DATA)"
+)
+
+
+def trimtab(*arguments, cwd=None, timeout=120):
+    command = [sys.executable, "-m", "trimtab", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=timeout, cwd=cwd, check=False)
+
+
+def entries(database):
+    try:
+        with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+            return connection.execute("SELECT count(*) FROM entry").fetchone()[0]
+    except sqlite3.OperationalError:
+        return 0
+
+
+def test_the_demo_plays_two_tenants_and_accounts_for_every_run(tmp_path):
+    done = trimtab("demo", "--runs", "60", "--data", str(tmp_path / "d"), "--json")
+    assert done.returncode == 0, done.stderr
+    account = json.loads(done.stdout)
+    assert account["runs"] == 60
+    assert account["calls_failed"] == 0
+    assert 0 < account["completed"] < 60
+    assert {line["value"] for line in account["costs"]["tenant"]} == {"acme", "globex"}
+    by_step = sum(int(line["cost_usd"].replace(".", "")) for line in account["costs"]["step"])
+    assert by_step == int(account["cost_usd"].replace(".", "")) > 0
+    listed = trimtab("costs", "-c", str(tmp_path / "d" / "trimtab.toml"), "--by", "tenant", "--json")
+    assert listed.returncode == 0, listed.stderr
+
+
+def test_an_interrupted_demo_keeps_what_it_did(tmp_path):
+    command = [
+        sys.executable,
+        "-m",
+        "trimtab",
+        "demo",
+        "--runs",
+        "2000",
+        "--data",
+        str(tmp_path / "d"),
+        "--json",
+    ]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not entries(tmp_path / "d" / "trimtab.sqlite"):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode in (0, 1, 130), err
+    assert "Traceback" not in err
+    assert json.loads(out)["calls"] > 0
+
+
+@needs_data
+@pytest.mark.parametrize("how", [(), ("--stream",)])
+def test_replayed_runs_cost_what_was_recorded_to_the_nanodollar(tmp_path, how):
+    agents = "claude-opus-4-6,claude-sonnet-4-5"
+    done = trimtab("replay", str(RUNS), "--agents", agents, "--json", "--data", str(tmp_path / "d"), *how)
+    assert done.returncode == 0, done.stderr
+    account = json.loads(done.stdout)
+    costs = {agent["agent"]: agent["cost_usd"] for agent in account["agents"]}
+    assert costs == {"claude-opus-4-6": "10.547140000", "claude-sonnet-4-5": "6.603399000"}
+    assert account["altered_replies"] == account["calls_failed"] == 0
+
+
+@needs_data
+def test_agents_recorded_without_usage_cost_an_unknown_amount(tmp_path):
+    done = trimtab(
+        "replay", str(RUNS), "--agents", "gpt-oss-120b,qwen2.5-7b", "--json", "--data", str(tmp_path / "d")
+    )
+    assert done.returncode == 0, done.stderr
+    assert [agent["cost_usd"] for agent in json.loads(done.stdout)["agents"]] == [None, None]
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path):
+    done = trimtab("replay", str(tmp_path / "none.jsonl"))
+    assert done.returncode == 1
+    assert "none.jsonl" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_agent_that_is_not_recorded_is_named(tmp_path):
+    path = tmp_path / "empty.jsonl"
+    path.write_text("")
+    done = trimtab("replay", str(path), "--agents", "nobody")
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr

