@@ -97,14 +97,14 @@ async def house(serve, upstream):
 @asynccontextmanager
 async def _served(text, data, clock):
     import aiohttp
-    from gateway.served import Served
 
+    from gateway.served import Served
     from trimtab.app.house import open_house
     from trimtab.config import load_text
 
     loaded = load_text(text, "trimtab.toml", {"TRIMTAB_SERVER__DATA": str(data)})
     async with open_house(loaded, clock) as house, _listening(house) as url:
-        async with aiohttp.ClientSession() as session:
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=20)) as session:
             served = Served(house, url, session, clock)
             served.quiet = asyncio.all_tasks()
             yield served

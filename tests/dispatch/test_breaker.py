@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+
 from gateway.served import ask, endpoint
 from gateway.upstream import Says, refuses, waits
 

@@ -5,9 +5,9 @@ import socket
 
 import msgspec
 import pytest
+
 from gateway.served import ask, cost, endpoint
 from gateway.upstream import Says, hangs_up, refuses
-
 from trimtab.core import Usage
 
 RETRIES = "retries = 2\n"

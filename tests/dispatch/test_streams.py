@@ -4,6 +4,7 @@ import asyncio
 import json
 
 import pytest
+
 from gateway.served import ask, cost, endpoint
 from gateway.upstream import Says, Talk, chunk, hangs, hangs_up, refuses, sends, streams
 
@@ -53,7 +54,7 @@ async def pair(serve, upstreams):
         streams(b": keep-alive\n\n", ends=False),
         streams(b'data: {"error": {"message": "overloaded"}}\n\n'),
         streams(b"data: not json\n\n"),
-        sends(b'{"error": {"message": "overloaded"}}'),
+        sends(b'{"error": {"message": "overloaded"}}', billed=None),
         sends(b"<html>"),
     ],
     ids=["500", "hangs", "hangs up", "empty", "silent", "cut", "error", "junk", "error body", "page"],

@@ -379,11 +379,14 @@ def refuses(status: int, message: str = "no", **headers: str) -> Script:
     return script
 
 
-def sends(body: bytes, headers: Mapping[str, str] = JSON, status: int = 200, billed: int = 20) -> Script:
-    """Exactly these bytes as a whole body."""
+def sends(
+    body: bytes, headers: Mapping[str, str] = JSON, status: int = 200, billed: int | None = 20
+) -> Script:
+    """Exactly these bytes as a whole body; `billed` None: for nothing."""
 
     async def script(talk: Talk) -> None:
-        talk.bill(billed)
+        if billed is not None:
+            talk.bill(billed)
         await talk.whole(body, status, headers)
 
     return script

@@ -3,9 +3,9 @@
 import itertools
 
 import pytest
+
 from proofs.postgres import Postgres
 from store.made import Hands
-
 from trimtab.store import Database, Journal, migrate, url_of
 
 

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trimtab.store import Journal, journal as journals
+from trimtab.store import Journal
+from trimtab.store import journal as journals
 from trimtab.store.journal import Position, lock_folder, read_chunk, read_journal, remove_folder
 
 from .made import call, damage, entry, hold, release

@@ -72,7 +72,12 @@ def test_the_begin_of_a_time_is_within_it_and_the_end_is_not(either):
 
 def test_days_begin_at_midnight_in_utc_and_come_in_order(either):
     midnight = 1_760_054_400 - START
-    keep(either, entry("e1", 1, at=midnight - 0.001), entry("e2", 2, at=midnight), entry("e3", 4, at=midnight + 86399))
+    keep(
+        either,
+        entry("e1", 1, at=midnight - 0.001),
+        entry("e2", 2, at=midnight),
+        entry("e3", 4, at=midnight + 86399),
+    )
     report = cost_report(either, ("day", "model"), EVERYTHING)
     assert [(row.fields, row.nanodollars) for row in report.rows] == [
         (("2025-10-09", "m"), 1),
@@ -108,7 +113,9 @@ def test_an_empty_ledger_costs_nothing(either):
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(
     st.lists(
-        st.tuples(st.sampled_from("ab"), st.sampled_from("xyz"), st.integers(0, 2**60)), min_size=1, max_size=8
+        st.tuples(st.sampled_from("ab"), st.sampled_from("xyz"), st.integers(0, 2**60)),
+        min_size=1,
+        max_size=8,
     )
 )
 def test_rows_add_up_to_the_total_whatever_is_asked_for(databases, lines):
@@ -116,7 +123,11 @@ def test_rows_add_up_to_the_total_whatever_is_asked_for(databases, lines):
     keep(database, *[entry(f"e{i}", n, workflow=w, step=s) for i, (w, s, n) in enumerate(lines)])
     for by in ((), ("workflow",), ("step",), ("step", "workflow")):
         report = cost_report(database, by, EVERYTHING)
-        assert sum(row.nanodollars for row in report.rows) == report.total.nanodollars == sum(n for *_, n in lines)
+        assert (
+            sum(row.nanodollars for row in report.rows)
+            == report.total.nanodollars
+            == sum(n for *_, n in lines)
+        )
         assert sum(row.entries for row in report.rows) == len(lines)
 
 
@@ -142,7 +153,10 @@ def test_a_workflow_says_itself_what_completed_means(either):
     finished(either, "b", 10, 0.6, workflow="strict")
     rows = completion_report(either, ("workflow",), EVERYTHING, {"lenient": 0.5}).rows
     assert {row.fields: row.completed for row in rows} == {("lenient",): 1, ("strict",): 0}
-    assert {row.fields: row.nanodollars_per_completed for row in rows} == {("lenient",): 10, ("strict",): None}
+    assert {row.fields: row.nanodollars_per_completed for row in rows} == {
+        ("lenient",): 10,
+        ("strict",): None,
+    }
 
 
 def test_a_run_costs_all_it_ever_cost_whenever_that_was_entered(either):

@@ -48,7 +48,13 @@ def test_the_newest_run_comes_first_and_no_more_than_asked_for(some_runs):
 
 def test_a_listed_run_says_what_all_its_entries_cost(either):
     record = call("c1")
-    keep(either, record, paid(record, 10), entry("tool", 5, kind="tool"), entry("who-knows", 0, certainty="unpriced"))
+    keep(
+        either,
+        record,
+        paid(record, 10),
+        entry("tool", 5, kind="tool"),
+        entry("who-knows", 0, certainty="unpriced"),
+    )
     keep(either, entry("not-ours", 7, tenant="other"))
     run = list_runs(either, EVERYTHING, STANDING, None, 9)[0]
     assert (run.nanodollars, run.unpriced, run.calls) == (15, 1, 1)

@@ -6,7 +6,11 @@ from trimtab.traces.threads import weave
 
 from .made import call, chat_bytes, reply_bytes, tool_call
 
-HI, HOW, BYE = {"role": "user", "content": "hi"}, {"role": "user", "content": "how?"}, {"role": "user", "content": "bye"}
+HI, HOW, BYE = (
+    {"role": "user", "content": "hi"},
+    {"role": "user", "content": "how?"},
+    {"role": "user", "content": "bye"},
+)
 
 
 def said(text):
@@ -22,7 +26,10 @@ def threads(*calls):
 
 
 def test_a_call_that_repeats_what_was_said_and_goes_on_is_the_same_thread():
-    assert threads(chat("c1", [HI], "hello"), chat("c2", [HI, said("hello"), HOW], "so"), ) == [["c1", "c2"]]
+    assert threads(
+        chat("c1", [HI], "hello"),
+        chat("c2", [HI, said("hello"), HOW], "so"),
+    ) == [["c1", "c2"]]
 
 
 def test_another_prompt_is_another_thread():
@@ -54,7 +61,9 @@ def test_a_retry_of_an_old_turn_branches_off():
 
 
 def test_tool_arguments_are_the_same_however_they_are_spaced():
-    asked = call("c1", request=chat_bytes([HI]), reply=reply_bytes(None, [tool_call("t", "f", '{"a": 1, "b": 2}')]))
+    asked = call(
+        "c1", request=chat_bytes([HI]), reply=reply_bytes(None, [tool_call("t", "f", '{"a": 1, "b": 2}')])
+    )
     history = [HI, {"role": "assistant", "content": "", "tool_calls": [tool_call("t", "f", '{"b":2,"a":1}')]}]
     result = {"role": "tool", "tool_call_id": "t", "content": "ok"}
     (thread,) = weave([asked, chat("c2", [*history, result], "done")]).threads
@@ -64,14 +73,23 @@ def test_tool_arguments_are_the_same_however_they_are_spaced():
 def test_arguments_that_are_no_object_are_kept_as_text():
     record = call("c1", request=chat_bytes([HI]), reply=reply_bytes(None, [tool_call("t", "f", "not json")]))
     reply = weave([record]).threads[0][0].exchange.reply
-    assert json.loads(reply.tool_calls[0].arguments) == {"_raw": "not json"}
+    assert json.loads(bytes(reply.tool_calls[0].arguments)) == {"_raw": "not json"}
 
 
 def test_anthropics_messages_are_woven_with_their_tools():
     user = {"role": "user", "content": "weather?"}
     use = {"type": "tool_use", "id": "t1", "name": "look", "input": {"city": "Bern"}}
-    head = {"model": "m", "max_tokens": 9, "system": "be brief", "tools": [{"type": "bash_20250124", "name": "bash"}]}
-    answer = {"type": "message", "role": "assistant", "content": [{"type": "text", "text": "let me see"}, use]}
+    head = {
+        "model": "m",
+        "max_tokens": 9,
+        "system": "be brief",
+        "tools": [{"type": "bash_20250124", "name": "bash"}],
+    }
+    answer = {
+        "type": "message",
+        "role": "assistant",
+        "content": [{"type": "text", "text": "let me see"}, use],
+    }
     first = call("c1", surface="messages", request=json.dumps(head | {"messages": [user]}).encode(),
                  reply=json.dumps(answer).encode())  # fmt: skip
     result = {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t1", "content": "rain"}]}
@@ -88,13 +106,24 @@ def test_anthropics_messages_are_woven_with_their_tools():
 
 def test_responses_are_woven_with_their_tools():
     user = {"role": "user", "content": "weather?"}
-    use = {"type": "function_call", "call_id": "t1", "id": "fc", "name": "look", "arguments": "{}", "status": "completed"}
+    use = {
+        "type": "function_call",
+        "call_id": "t1",
+        "id": "fc",
+        "name": "look",
+        "arguments": "{}",
+        "status": "completed",
+    }
     reply = {"object": "response", "output": [{"type": "reasoning", "id": "x", "summary": []}, use]}
     first = call("c1", surface="responses", request=json.dumps({"model": "m", "input": [user]}).encode(),
                  reply=json.dumps(reply).encode())  # fmt: skip
     result = {"type": "function_call_output", "call_id": "t1", "output": "rain"}
     part = {"type": "output_text", "text": "It rains.", "annotations": []}
-    last = {"output": [{"type": "message", "id": "m", "role": "assistant", "status": "completed", "content": [part]}]}
+    last = {
+        "output": [
+            {"type": "message", "id": "m", "role": "assistant", "status": "completed", "content": [part]}
+        ]
+    }
     second = call("c2", surface="responses", request=json.dumps({"model": "m", "input": [user, use, result]}).encode(),
                   reply=json.dumps(last).encode())  # fmt: skip
     (thread,) = weave([first, second]).threads
@@ -121,7 +150,12 @@ def test_calls_without_content_failures_and_embeddings_are_in_no_thread():
 
 
 def test_content_that_is_no_conversation_is_said_so():
-    for request, reply in ((b"\xff", b"{}"), (b"[]", b"{}"), (chat_bytes([HI]), b'{"choices":[]}'), (b"{", b"{")):
+    for request, reply in (
+        (b"\xff", b"{}"),
+        (b"[]", b"{}"),
+        (chat_bytes([HI]), b'{"choices":[]}'),
+        (b"{", b"{"),
+    ):
         woven = weave([call("c1", request=request, reply=reply)])
         assert woven.threads == ()
         assert woven.note.startswith("call c1: its ")
@@ -130,7 +164,9 @@ def test_content_that_is_no_conversation_is_said_so():
 def test_images_stay_and_lists_of_text_become_text():
     parts = [{"type": "text", "text": "what "}, {"type": "text", "text": "is it?"}]
     image = [{"type": "image_url", "image_url": {"url": "data:,"}}, parts[0]]
-    record = chat("c1", [{"role": "developer", "content": parts}, {"role": "user", "content": image}], "a cat")
+    record = chat(
+        "c1", [{"role": "developer", "content": parts}, {"role": "user", "content": image}], "a cat"
+    )
     system, user = weave([record]).threads[0][0].exchange.messages
     assert (system.role, system.content) == ("system", "what is it?")
-    assert [json.loads(part) for part in user.content] == image
+    assert [json.loads(bytes(part)) for part in user.content] == image

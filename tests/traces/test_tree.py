@@ -13,7 +13,14 @@ def tree_of(database, read=read_tree):
 
 def test_steps_come_in_the_order_they_began_and_add_up_to_the_run(database):
     plan, answer = call("c1", step="plan"), call("c2", at=2, step="answer")
-    keep(database, plan, paid(plan, 10), answer, paid(answer, 20), entry("t", 5, at=3, kind="tool", step="plan"))
+    keep(
+        database,
+        plan,
+        paid(plan, 10),
+        answer,
+        paid(answer, 20),
+        entry("t", 5, at=3, kind="tool", step="plan"),
+    )
     tree = tree_of(database)
     assert [(step.name, step.nanodollars, len(step.calls)) for step in tree.steps] == [
         ("plan", 15, 1),
@@ -26,7 +33,9 @@ def test_steps_come_in_the_order_they_began_and_add_up_to_the_run(database):
 def test_a_further_gateways_call_stands_under_the_call_it_served(database):
     outer = call("outer", step="s", nanodollars=30)
     inner = call("inner", at=0.1, step="s", parent="outer", nanodollars=30)
-    keep(database, outer, paid(outer, 0, certainty="upstream", upstream_nanodollars=30), inner, paid(inner, 30))
+    keep(
+        database, outer, paid(outer, 0, certainty="upstream", upstream_nanodollars=30), inner, paid(inner, 30)
+    )
     tree = tree_of(database)
     (root,) = tree.steps[0].calls
     assert (root.record.call.id, root.nanodollars, root.upstream_nanodollars) == ("outer", 0, 30)
@@ -60,7 +69,9 @@ def test_decision_attempts_and_content_come_back_as_they_were_stored(database):
     plan = Plan((PlannedAttempt("near", "m", reason="cheap"),))
     decision = Decision("cheapest", record.call, (), 0.5, plan, "r", ("1 of 2 offers fits",))
     tried = attempt("a1", outcome="failed", error="broke"), attempt("a2", usage=Usage(7, 3), nanodollars=9)
-    record = call("c1", request=b'{"a":1}', reply=b"{}", task="t7", agent="bot", decision=decision, attempts=tried)
+    record = call(
+        "c1", request=b'{"a":1}', reply=b"{}", task="t7", agent="bot", decision=decision, attempts=tried
+    )
     keep(database, record)
     node = tree_of(database, read_tree_with_content).steps[0].calls[0]
     assert node.record == record

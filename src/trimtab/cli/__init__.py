@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from trimtab.cli import keys, playing, serving
+from trimtab.cli import costs, keys, playing, serving, traces
 from trimtab.core.errors import TrimtabError
 
 app = typer.Typer(
@@ -18,6 +18,8 @@ app.command("serve")(serving.serve)
 app.command("init")(serving.init)
 app.command("demo")(playing.demo)
 app.command("replay")(playing.replay)
+app.command("costs")(costs.costs)
+app.add_typer(traces.app, name="traces")
 app.add_typer(keys.app, name="keys")
 
 

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
     from trimtab.app.account import Account
     from trimtab.simulation import Percentiles
+    from trimtab.traces import CostField
 
 _MOST_LINES = 12
 
@@ -75,7 +76,7 @@ def _print_agents(account: "Account", console: "Console") -> None:
     console.print(table)
 
 
-def _print_costs(account: "Account", field: str, console: "Console") -> None:
+def _print_costs(account: "Account", field: "CostField", console: "Console") -> None:
     from rich.table import Table
 
     lines = account.costs[field]

@@ -5,7 +5,7 @@ gives the place back. `settle` is the only door to the ledger for attempts.
 """
 
 from trimtab.core import AttemptRecord, Certainty, Clock, Hold, IdSource, PlannedAttempt, Usage
-from trimtab.core.errors import UpstreamError
+from trimtab.core.errors import CallError, DeadlineExceeded, UpstreamError
 from trimtab.dispatch.form import Form, form_of
 from trimtab.dispatch.outgoing import endpoint_body, endpoint_headers
 from trimtab.dispatch.visit import Visit
@@ -13,8 +13,12 @@ from trimtab.ledger import Ledger
 from trimtab.pool import Answer, Endpoint, Http
 from trimtab.wire import error_message
 
-_ENDPOINT_FAULTS = (401, 403, 404, 408, 425, 429)
+LOST_HEDGE = "lost hedge"
+_ENDPOINT_FAULTS = (401, 402, 403, 404, 408, 425, 429)
 _LET_GO_TOKENS = 256
+# Tokens that end a reply or frame a tool call are billed and never seen.
+_UNSEEN_TOKENS = 32
+_LONGEST_RETRY_SECONDS = 86_400.0
 
 
 class Desk:
@@ -25,7 +29,10 @@ class Desk:
 
 
 class Attempt:
-    """Created for one planned attempt; `begin` opens it, exactly one of the ends closes it."""
+    """Created for one planned attempt; `begin` opens it, exactly one of the ends closes it.
+
+    Whoever reads its answer notes in `usage` what the endpoint told, and in `seen_bytes` how much it sent.
+    """
 
     def __init__(self, desk: Desk, visit: Visit, endpoint: Endpoint, planned: PlannedAttempt) -> None:
         self._desk, self.visit, self.endpoint, self.planned = desk, visit, endpoint, planned
@@ -34,6 +41,7 @@ class Attempt:
         self.id = desk.ids.new(desk.clock.now())
         self.first_token_seconds: float | None = None
         self.seen_bytes = 0
+        self.usage: Usage | None = None
         self._at = desk.clock.now()
         self._started = desk.clock.monotonic()
         self._answer: Answer | None = None
@@ -53,14 +61,18 @@ class Attempt:
         except UpstreamError as error:
             await self.fail(error)
             raise
-        except BaseException:
-            await self.abandon("cancelled")
+        except BaseException as error:
+            await self.abandon(reason_of(error))
             raise
 
     async def _begin(self) -> Answer:
         visit, endpoint, desk = self.visit, self.endpoint, self._desk
         left = min(visit.left_seconds(desk.clock.now()), endpoint.settings.timeouts.total)
-        await endpoint.enter(visit.call, visit.weight, left)
+        if left <= 0:
+            raise DeadlineExceeded(
+                f"the call's own deadline passed before endpoint {endpoint.name} was asked"
+            )
+        await endpoint.enter(visit.call, visit.weight, left, visit.max_queued)
         self._inside = True
         self._started = desk.clock.monotonic()
         self._hold = await desk.ledger.hold(
@@ -74,6 +86,7 @@ class Attempt:
         )
         body = endpoint_body(visit, endpoint.settings, self.form, self.planned.model)
         headers = endpoint_headers(visit, endpoint, self.id)
+        self._require_open()
         self._mark = endpoint.machine.begin(self._weight, self._started)
         self._sent = True
         endpoint.note("sent")
@@ -84,15 +97,30 @@ class Attempt:
             body,
             endpoint.settings.timeouts,
             self._head_seconds(),
+            visit.left_seconds(desk.clock.now()),
         )
         if answer.status >= 300 or answer.status < 200:
             raise refusal_of(endpoint.name, answer, await answer.body())
         return answer
 
+    def _require_open(self) -> None:
+        """The breaker may have closed the way while this attempt waited, unless it is the plan's last.
+
+        Raises UpstreamError.
+        """
+        assert self.visit.decision is not None
+        last = self.planned is self.visit.decision.plan.attempts[-1]
+        if self.offer.available and not self.endpoint.available and not last:
+            raise UpstreamError(
+                f"endpoint {self.endpoint.name} is left alone after failures",
+                endpoint=self.endpoint.name,
+                code="endpoint_unavailable",
+                retryable=False,
+            )
+
     def _head_seconds(self) -> float:
         timeouts = self.endpoint.settings.timeouts
-        longest = timeouts.first_token if self.visit.call.stream else timeouts.total
-        return max(0.001, min(longest, self.visit.left_seconds(self._desk.clock.now())))
+        return timeouts.first_token if self.visit.call.stream else timeouts.total
 
     def note_first_token(self) -> None:
         """The first byte of the reply's body has come."""
@@ -117,10 +145,12 @@ class Attempt:
         elif usage is not None:
             await self._settle(usage, "exact", outcome, rejected)
         else:
-            await self._settle(self._estimate(0), "estimated", outcome, rejected or "no usage in the reply")
+            estimate = self._estimate(_UNSEEN_TOKENS)
+            await self._settle(estimate, "estimated", outcome, rejected or "no usage in the reply")
 
-    async def fail(self, error: UpstreamError, usage: Usage | None = None) -> None:
+    async def fail(self, error: UpstreamError) -> None:
         """The endpoint failed. What it may have charged is entered: told usage, else the worst case."""
+        usage = self.usage
         if self._sent:
             self.endpoint.note("failed" if _is_endpoint_fault(error) else "abandoned")
         if usage is not None:
@@ -133,11 +163,12 @@ class Attempt:
             self._release(error.message, "failed", error.status, error.code)
         await self._close()
 
-    async def abandon(self, reason: str, usage: Usage | None = None, *, lost_hedge: bool = False) -> None:
-        """The client went away, or another attempt won: what was generated so far is charged."""
+    async def abandon(self, reason: str) -> None:
+        """The client went away, its time is up, or another attempt won: what was generated is charged."""
+        usage = self.usage
         if self._sent:
             self.endpoint.note("abandoned")
-        outcome = "lost_hedge" if lost_hedge else "cancelled"
+        outcome = "lost_hedge" if reason == LOST_HEDGE else "cancelled"
         if not self._sent:
             self._release(reason, outcome, None, "")
         elif usage is not None:
@@ -157,7 +188,7 @@ class Attempt:
         call = self.visit.call
         most = call.max_output_tokens * call.choices
         hidden = "reasoning" in self.offer.capabilities
-        output = most if hidden else min(most, self.seen_bytes + more_tokens)
+        output = most if hidden else min(most, self.seen_bytes + more_tokens * call.choices)
         return Usage(input_tokens=call.input_tokens, output_tokens=output)
 
     def _worst(self) -> Usage:
@@ -178,7 +209,7 @@ class Attempt:
         if hold is None:
             return
         nanodollars = self._price(usage, certainty)
-        if certainty == "exact" and not self.offer.price.known:
+        if certainty != "upstream" and not self.offer.price.known:
             certainty = "unpriced"
         await self._desk.ledger.settle(
             hold,
@@ -192,9 +223,9 @@ class Attempt:
         self._record(outcome, status, code or ("" if outcome == "answered" else reason), nanodollars, usage)
 
     def _price(self, usage: Usage, certainty: Certainty) -> int:
-        if certainty == "upstream":
-            return 0
         machine = self.endpoint.machine.end(self._weight, self._mark, self._desk.clock.monotonic())
+        if certainty == "upstream":
+            return machine
         price = self.offer.price
         tokens = price.cost(usage) if certainty == "exact" else self._most_cost(usage)
         return tokens + machine
@@ -258,11 +289,19 @@ def refusal_of(endpoint: str, answer: Answer, body: bytes) -> UpstreamError:
     )
 
 
+def reason_of(error: BaseException) -> str:
+    """Why an attempt ends that nobody waits for any more, in the ledger's words."""
+    if isinstance(error, CallError):
+        return error.message
+    return LOST_HEDGE if LOST_HEDGE in error.args else "the client went away"
+
+
 def _retry_after(value: str | None) -> float | None:
     try:
-        return None if value is None else max(0.0, float(value))
+        seconds = float(value or "")
     except ValueError:
         return None
+    return min(seconds, _LONGEST_RETRY_SECONDS) if seconds >= 0 else None
 
 
 def _is_endpoint_fault(error: UpstreamError) -> bool:

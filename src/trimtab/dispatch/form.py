@@ -113,6 +113,11 @@ def _responses_stream(body: bytes, asked: Asked) -> bytes:
     return _events(body, wire.ChatToResponsesStream(asked.body))
 
 
+def _of_message(tell: Callable[[bytes, Asked], bytes]) -> Callable[[bytes, Asked], bytes]:
+    """The same for an endpoint that sent a whole Anthropic message."""
+    return lambda body, asked: tell(wire.chat_of_messages_reply(body), asked)
+
+
 CHAT_OPENAI = Form("/chat/completions", "chat", _same_request, _same_reply, _same, None, _chat_stream)
 CHAT_ANTHROPIC = Form(
     "/messages",
@@ -121,8 +126,17 @@ CHAT_ANTHROPIC = Form(
     lambda body, _: wire.chat_of_messages_reply(body),
     wire.chat_of_messages_reply,
     lambda asked: wire.MessagesToChatStream(asked.model, asked.include_usage),
+    _of_message(_chat_stream),
 )
-MESSAGES_ANTHROPIC = Form("/messages", "messages", _same_request, _same_reply, wire.chat_of_messages_reply)
+MESSAGES_ANTHROPIC = Form(
+    "/messages",
+    "messages",
+    _same_request,
+    _same_reply,
+    wire.chat_of_messages_reply,
+    None,
+    _of_message(_messages_stream),
+)
 MESSAGES_OPENAI = Form(
     "/chat/completions",
     "chat",
@@ -152,6 +166,7 @@ RESPONSES_ANTHROPIC = Form(
     lambda asked: _Chained(
         wire.MessagesToChatStream(asked.model, True), wire.ChatToResponsesStream(asked.body)
     ),
+    _of_message(_responses_stream),
 )
 EMBEDDINGS_OPENAI = Form("/embeddings", "embeddings", _same_request, _same_reply, _same)
 

@@ -13,6 +13,7 @@
 """
 
 from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 
 from trimtab.config import Settings, TenantSettings
 from trimtab.core import Call, Clock, IdSource
@@ -30,7 +31,7 @@ from trimtab.ledger import Ledger
 from trimtab.pool import Pool
 from trimtab.recall import ExactRecall
 from trimtab.tenants import KeyFacts, Keyring
-from trimtab.wire import encode_event, read_request
+from trimtab.wire import BrokenReply, encode_event, read_request
 
 _OTHERS = TenantSettings(name="*")
 _TYPICAL_OUTPUT_TOKENS = 256
@@ -116,7 +117,7 @@ class Dispatch:
         asked = Asked(inbound.body, facts.model, facts.include_usage, call.max_output_tokens)
         visit = Visit(inbound, facts, key, call, asked, started)
         tenant = self._tenants.get(key.tenant) or self._tenants.get("*") or _OTHERS
-        visit.weight = tenant.weight
+        visit.weight, visit.max_queued = tenant.weight, tenant.max_queued
         visit.keeps_content = (tenant.content or self._settings.traces.content) != "drop"
         visit.meters = self._rooms.ledger.meters(call.who, now)
         visit.enforce_maximum = bool(visit.meters)
@@ -142,12 +143,10 @@ class Dispatch:
         visit.recall_seconds = choice.recall_seconds
         visit.digest = self._rooms.recall.digest(call.surface, visit.inbound.body)
         kept = await self._rooms.recall.find(call.who.tenant, visit.digest)
-        if kept is None:
+        shown = None if kept is None else _shown(visit, kept.reply)
+        if kept is None or shown is None:
             return None
         await self._rooms.ledger.charge(call.id, call.id, call.who, "model", kept.model, 0, "recalled")
-        shown = kept.reply
-        if call.stream and CHAT_OPENAI.stream_of_reply is not None:
-            shown = CHAT_OPENAI.stream_of_reply(kept.reply, visit.asked)
         self._rooms.recording.recalled(visit, kept.model, kept.reply)
         headers = (*_headers(visit), ("x-trimtab-answered-by", "recall"), _cost(visit))
         return _reply(visit, shown, headers)
@@ -180,8 +179,9 @@ class Dispatch:
     async def _pieces(self, visit: Visit, live: Live) -> AsyncGenerator[bytes, None]:
         visit.first_token_seconds = self._clock.monotonic() - visit.started
         try:
-            async for piece in live.pieces():
-                yield piece
+            async with aclosing(live.pieces()) as pieces:
+                async for piece in pieces:
+                    yield piece
             if visit.inbound.hints.from_gateway:
                 yield self._cost_event(visit)
         finally:
@@ -202,6 +202,16 @@ class Dispatch:
         if not (visit.call.stream and visit.inbound.hints.from_gateway):
             return b""
         return encode_event(b'{"cost_nanodollars":%d}' % visit.nanodollars, "trimtab")
+
+
+def _shown(visit: Visit, kept: bytes) -> bytes | None:
+    """A kept reply as the call wants it; None where it cannot be told as a stream."""
+    if not visit.call.stream or CHAT_OPENAI.stream_of_reply is None:
+        return kept
+    try:
+        return CHAT_OPENAI.stream_of_reply(kept, visit.asked)
+    except BrokenReply:
+        return None
 
 
 def _reply(visit: Visit, body: bytes, headers: tuple[tuple[str, str], ...]) -> Reply:

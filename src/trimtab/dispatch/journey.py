@@ -11,7 +11,7 @@ import msgspec
 
 from trimtab.core import PlannedAttempt, Usage
 from trimtab.core.errors import BadRequest, CallError, QueueFull, UpstreamError
-from trimtab.dispatch.attempt import Attempt, Desk
+from trimtab.dispatch.attempt import LOST_HEDGE, Attempt, Desk, reason_of
 from trimtab.dispatch.live import Live
 from trimtab.dispatch.reading import Events, is_stream, whole_reply, within
 from trimtab.dispatch.verdict import judge
@@ -23,7 +23,6 @@ from trimtab.scheduling import HedgeBudget, delay, hedge_budget
 _BASE_SECONDS = 0.25
 _CAP_SECONDS = 10.0
 _LONGEST_WAIT_SECONDS = 30.0
-_LOST_HEDGE = "lost hedge"
 
 
 class Whole(msgspec.Struct, frozen=True):
@@ -70,6 +69,10 @@ class Journey:
                 failure = rejected.error
             except QueueFull as error:
                 failure = failure or error
+            except BadRequest as error:
+                if error.code != "untranslatable":
+                    raise
+                failure = failure or error
             except UpstreamError as error:
                 if error.code == "upstream_refused":
                     raise
@@ -101,21 +104,19 @@ class Journey:
 
     async def _race(self, visit: Visit, first: PlannedAttempt, second: PlannedAttempt) -> Whole | Live:
         """Start the second attempt when the first is slower than its endpoint's p95; the first to answer wins."""
-        patience = self._pool.endpoints[first.endpoint].p95_seconds
+        patience = self._pool.endpoints[first.endpoint].speed.p95
         leader = asyncio.ensure_future(self._try(visit, first))
         racers: set[asyncio.Future[Whole | Live]] = {leader}
+        winner: Whole | Live | None = None
         try:
             await asyncio.wait(racers, timeout=patience)
             if not leader.done() and self._hedges.allows:
                 self._hedges = self._hedges.after_hedge()
                 racers.add(asyncio.ensure_future(self._try(visit, second)))
-            return await _first_answer(racers)
+            winner = await _first_answer(racers)
         finally:
-            for racer in racers:
-                racer.cancel(_LOST_HEDGE)
-            for late in await asyncio.gather(*racers, return_exceptions=True):
-                if isinstance(late, Live):
-                    await late.abandon(_LOST_HEDGE)
+            await _call_off(racers, winner)
+        return winner
 
     async def _try(self, visit: Visit, planned: PlannedAttempt) -> Whole | Live:
         attempt = Attempt(self._desk, visit, self._pool.endpoints[planned.endpoint], planned)
@@ -124,7 +125,7 @@ class Journey:
             if visit.call.stream and is_stream(answer):
                 return await self._open_stream(attempt, Events(attempt, answer))
             body, usage, upstream = await whole_reply(attempt, answer)
-            reply = self._client_reply(attempt, body)
+            reply, shown = self._client_reply(attempt, body)
             rejected = self._judge(attempt, body)
             await attempt.answered(usage, rejected=rejected, upstream_nanodollars=upstream)
             await attempt.finish()
@@ -132,19 +133,22 @@ class Journey:
             await attempt.fail(error)
             raise
         except BaseException as error:
-            await attempt.abandon("the client went away", lost_hedge=_LOST_HEDGE in error.args)
+            await attempt.abandon(reason_of(error))
             raise
         if rejected:
             raise _rejection(attempt, rejected)
-        shown = reply
-        if visit.call.stream and attempt.form.stream_of_reply is not None:
-            shown = attempt.form.stream_of_reply(body, visit.asked)
         return Whole(shown, reply, usage or Usage(), planned.endpoint, planned.model)
 
-    def _client_reply(self, attempt: Attempt, body: bytes) -> bytes:
-        """The reply in the client's shape. An endpoint's odd reply is the endpoint's failure."""
+    def _client_reply(self, attempt: Attempt, body: bytes) -> tuple[bytes, bytes]:
+        """The reply in the client's shape, plain and as the client asked for it.
+
+        Raises UpstreamError: an endpoint's odd reply is the endpoint's failure.
+        """
+        form, visit = attempt.form, attempt.visit
         try:
-            return attempt.form.reply(body, attempt.visit.asked)
+            reply = form.reply(body, visit.asked)
+            streamed = visit.call.stream and form.stream_of_reply is not None
+            return reply, form.stream_of_reply(body, visit.asked) if streamed else reply
         except (BadRequest, ValueError, KeyError, TypeError) as error:
             raise UpstreamError(
                 f"endpoint {attempt.endpoint.name} sent a reply that cannot be translated: {error}",
@@ -156,7 +160,11 @@ class Journey:
         if not attempt.planned.verifiers:
             return ""
         context = read_context(attempt.form.request(attempt.visit.asked))
-        verdict = judge(self._verifiers, attempt.planned.verifiers, attempt.form.to_chat(body), context)
+        try:
+            chat = attempt.form.to_chat(body)
+        except ValueError as error:
+            return f"shape: {error}"
+        verdict = judge(self._verifiers, attempt.planned.verifiers, chat, context)
         return "" if verdict is None else f"{verdict.by}: {verdict.reason}"
 
     async def _open_stream(self, attempt: Attempt, events: Events) -> Whole | Live:
@@ -193,6 +201,20 @@ async def _first_answer(racers: "set[asyncio.Future[Whole | Live]]") -> Whole | 
             failure = failure or racer.exception()
     assert failure is not None
     raise failure
+
+
+async def _call_off(racers: "set[asyncio.Future[Whole | Live]]", winner: Whole | Live | None) -> None:
+    """End the losers; the winner too, should the client go away meanwhile."""
+    for racer in racers:
+        racer.cancel(LOST_HEDGE)
+    try:
+        for late in await asyncio.gather(*racers, return_exceptions=True):
+            if isinstance(late, Live):
+                await late.abandon(LOST_HEDGE)
+    except BaseException as error:
+        if isinstance(winner, Live):
+            await winner.abandon(reason_of(error))
+        raise
 
 
 def _rejection(attempt: Attempt, reason: str) -> _Rejected:

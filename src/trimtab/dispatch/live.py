@@ -1,10 +1,11 @@
 """A streamed reply on its way to the client, and the settlement before its last byte."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 
 from trimtab.core import Usage
-from trimtab.core.errors import RunCancelled, UpstreamError
-from trimtab.dispatch.attempt import Attempt
+from trimtab.core.errors import CallError, DeadlineExceeded, RunCancelled, UpstreamError
+from trimtab.dispatch.attempt import Attempt, reason_of
 from trimtab.dispatch.form import StreamTranslator
 from trimtab.dispatch.reading import Events
 from trimtab.wire import SseEvent, anthropic_error, encode_event, openai_error
@@ -21,45 +22,51 @@ class Live:
     """One opened stream. Exhaust `pieces`, or `abandon` it."""
 
     def __init__(
-        self, attempt: Attempt, events: Events, source: AsyncIterator[SseEvent], first: SseEvent | None
+        self,
+        attempt: Attempt,
+        events: Events,
+        source: AsyncGenerator[SseEvent, None],
+        first: SseEvent | None,
     ) -> None:
         self.attempt, self._events, self._source, self._first = attempt, events, source, first
         form, visit = attempt.form, attempt.visit
         self._translator: StreamTranslator | None = form.translator(visit.asked) if form.translator else None
         self._collector = form.collector()
-        self.failure: UpstreamError | None = None
+        self.failure: CallError | None = None
         self.kept = b""
         self.rejected = ""
 
     @property
     def usage(self) -> Usage:
         """What the endpoint told; zeros if nothing."""
-        return self._events.usage or Usage()
+        return self.attempt.usage or Usage()
 
     async def pieces(self) -> AsyncGenerator[bytes, None]:
         """The client's bytes. A failure after the first is told in-band; the hold ends before the last."""
         try:
-            async for piece in self._forwarded():
-                yield piece
-        except UpstreamError as error:
+            async with aclosing(self._forwarded()) as forwarded:
+                async for piece in forwarded:
+                    yield piece
+        except (UpstreamError, DeadlineExceeded) as error:
             self.failure = error
             await self._break_off(error)
             yield self._error_piece(error)
-        except BaseException:
-            await self.abandon()
+        except BaseException as error:
+            await self.abandon(reason_of(error))
             raise
 
     async def collected(self, judge: Judge) -> bytes:
         """The whole stream at once, for a judge to reject (`rejected` says why). Raises UpstreamError."""
         return b"".join([piece async for piece in self._forwarded(judge)])
 
-    async def abandon(self, reason: str = "the client went away") -> None:
+    async def abandon(self, reason: str) -> None:
         """Nobody wants the rest: what was generated is charged, the endpoint's stream is closed."""
         self.failure = self.failure or UpstreamError(
             reason, endpoint=self.attempt.endpoint.name, code=RunCancelled.code
         )
         self._keep()
-        await self.attempt.abandon(reason, self._events.usage)
+        await self._source.aclose()
+        await self.attempt.abandon(reason)
 
     async def _forwarded(self, judge: Judge = accept) -> AsyncGenerator[bytes, None]:
         last: list[bytes] = []
@@ -77,7 +84,7 @@ class Live:
         self._keep()
         self.rejected = judge(self._collector.reply())
         await self.attempt.answered(
-            self._events.usage,
+            self.attempt.usage,
             rejected=self.rejected,
             upstream_nanodollars=self._events.upstream_nanodollars,
         )
@@ -102,12 +109,15 @@ class Live:
             except (ValueError, KeyError, TypeError):
                 self.kept = self._collector.reply()
 
-    async def _break_off(self, error: UpstreamError) -> None:
+    async def _break_off(self, error: UpstreamError | DeadlineExceeded) -> None:
         self._keep()
-        usage = self._events.usage
-        await self.attempt.fail(error, usage)
+        await self._source.aclose()
+        if isinstance(error, UpstreamError):
+            await self.attempt.fail(error)
+        else:
+            await self.attempt.abandon(error.message)
 
-    def _error_piece(self, error: UpstreamError) -> bytes:
+    def _error_piece(self, error: CallError) -> bytes:
         message = f"the stream broke off and cannot be resumed: {error.message}"
         if self.attempt.visit.call.surface == "chat":
             return encode_event(openai_error(message, "upstream_error", error.code, None))

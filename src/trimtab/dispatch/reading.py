@@ -2,12 +2,14 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Annotated
 
 import msgspec
 
 from trimtab.core import Usage
-from trimtab.core.errors import UpstreamError
+from trimtab.core.errors import DeadlineExceeded, UpstreamError
 from trimtab.dispatch.attempt import Attempt
 from trimtab.pool import Answer
 from trimtab.wire import (
@@ -21,11 +23,15 @@ from trimtab.wire import (
 
 UPSTREAM_COST_HEADER = "x-trimtab-cost-nanodollars"
 COST_EVENT = "trimtab"
+_END_SECONDS = 1.0
 _FINISH = re.compile(rb'"finish_reason": ?"')
 
 
+Nanodollars = Annotated[int, msgspec.Meta(ge=0, le=1 << 62)]
+
+
 class _CostEvent(msgspec.Struct):
-    cost_nanodollars: int
+    cost_nanodollars: Nanodollars
 
 
 async def whole_reply(attempt: Attempt, answer: Answer) -> tuple[bytes, Usage | None, int | None]:
@@ -35,32 +41,46 @@ async def whole_reply(attempt: Attempt, answer: Answer) -> tuple[bytes, Usage | 
     """
     body = await answer.body()
     attempt.seen_bytes = len(body)
-    usage = usage_of(body)
-    if usage is None or b'"error"' in body:
+    usage = attempt.usage = usage_of(body)
+    if usage is None or b'"error"' in body or not body.isascii():
         _check(attempt, body, usage)
     told = answer.headers.get(UPSTREAM_COST_HEADER) if attempt.endpoint.settings.style == "trimtab" else None
-    return body, usage, int(told) if told and told.isdigit() else None
+    return body, usage, _nanodollars(told)
+
+
+def _nanodollars(told: str | None) -> int | None:
+    try:
+        return None if told is None else msgspec.json.decode(told, type=Nanodollars)
+    except msgspec.DecodeError:
+        return None
 
 
 def _check(attempt: Attempt, body: bytes, usage: Usage | None) -> None:
     endpoint = attempt.endpoint.name
     try:
+        body.decode()
+        if usage is not None and b'"error"' not in body:
+            return
         value = msgspec.json.decode(body)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise UpstreamError(
             f"endpoint {endpoint} sent a reply that is not whole JSON: {error}",
             endpoint=endpoint, status=200, code="upstream_broken_reply", billable=True,
         ) from error  # fmt: skip
-    failed = not isinstance(value, dict) or (value.get("error") and not _is_reply(value))
-    if failed or not _is_reply(value):
+    if not isinstance(value, dict) or not _is_reply(value):
+        refused = isinstance(value, dict) and bool(value.get("error"))
         raise UpstreamError(
             f"endpoint {endpoint} answered 200 with no reply in it: {error_message(body)}",
-            endpoint=endpoint, status=200, code="upstream_error", billable=False, body=body,
+            endpoint=endpoint, status=200, code="upstream_error", billable=not refused, body=body,
         )  # fmt: skip
 
 
 def _is_reply(value: dict[str, object]) -> bool:
     return bool(value.get("choices") or value.get("data") or isinstance(value.get("content"), list))
+
+
+class _Told(msgspec.Struct):
+    error: object = None
 
 
 class Events:
@@ -70,27 +90,28 @@ class Events:
         self._attempt, self._answer = attempt, answer
         self._parser = SseParser()
         self._usage = StreamUsage()
+        self._is_ours = attempt.endpoint.settings.style == "trimtab"
+        self._ended = False
         self.finished = False
         self.upstream_nanodollars: int | None = None
 
-    @property
-    def usage(self) -> Usage | None:
-        """The endpoint's own usage, once it has told it."""
-        return self._usage.usage
-
-    async def __aiter__(self) -> AsyncIterator[SseEvent]:
-        """Events in order. Raises UpstreamError for a broken stream or an error told in-band."""
-        attempt = self._attempt
-        deadline = attempt.endpoint.settings.timeouts.total
+    async def __aiter__(self) -> AsyncGenerator[SseEvent, None]:
+        """Events in order. Raises UpstreamError for a broken stream or an error told in-band,
+        DeadlineExceeded.
+        """
         try:
-            async for part in self._answer.parts():
-                for event in self._parser.feed(part):
-                    if self._take(event):
-                        yield event
-                if attempt.seconds > deadline:
-                    raise self._error(f"took longer than {deadline:g} s", "upstream_timeout")
+            async with aclosing(self._answer.parts()) as parts:
+                async for part in parts:
+                    for event in self._parser.feed(part):
+                        if self._take(event):
+                            yield event
         except BrokenStream as error:
             raise self._error(f"sent a broken stream: {error}", "upstream_broken_reply") from error
+        except (UpstreamError, DeadlineExceeded):
+            if not self._ended:
+                raise
+        if self._ended:
+            return
         if self._parser.pending.strip():
             raise self._error("ended its stream in the middle of an event", "upstream_broken_reply")
         if not self.finished:
@@ -98,18 +119,31 @@ class Events:
 
     def _take(self, event: SseEvent) -> bool:
         data = event.data
-        if event.event == COST_EVENT:
-            self.upstream_nanodollars = msgspec.json.decode(data, type=_CostEvent).cost_nanodollars
+        if self._is_ours and event.event == COST_EVENT:
+            self._take_cost(data)
+            return False
+        if self._ended:
             return False
         self._attempt.seen_bytes += len(data)
-        self._usage.feed(data)
-        if data == b"[DONE]" or event.event == "message_stop" or _FINISH.search(data):
-            self.finished = True
-        elif event.event == "error" or data.startswith(b'{"error"'):
+        if b'"usage"' in data:
+            self._usage.feed(data)
+            self._attempt.usage = self._usage.usage
+        if data == b"[DONE]" or event.event == "message_stop":
+            self.finished = self._ended = True
+            self._answer.hurry(_END_SECONDS)
+        elif _is_error(event):
             raise self._error(f"broke off with an error: {error_message(data)}", "upstream_error")
-        elif not data.startswith(b"{"):
+        elif not is_json(data):
             raise self._error("sent an event that is not JSON", "upstream_broken_reply")
+        elif _FINISH.search(data):
+            self.finished = True
         return True
+
+    def _take_cost(self, data: bytes) -> None:
+        try:
+            self.upstream_nanodollars = msgspec.json.decode(data, type=_CostEvent).cost_nanodollars
+        except msgspec.DecodeError:
+            raise self._error("sent a cost that is none", "upstream_broken_reply") from None
 
     def _error(self, what: str, code: str) -> UpstreamError:
         endpoint = self._attempt.endpoint.name
@@ -120,10 +154,33 @@ class Events:
 
 def is_stream(answer: Answer) -> bool:
     """Whether the answer is a stream of events, whatever was asked for."""
-    return "text/event-stream" in answer.headers.get("content-type", "")
+    return "text/event-stream" in answer.headers.get("content-type", "").lower()
 
 
-async def within(seconds: float, events: AsyncIterator[SseEvent], endpoint: str) -> SseEvent | None:
+def _is_error(event: SseEvent) -> bool:
+    if event.event == "error":
+        return True
+    if b'"error"' not in event.data:
+        return False
+    try:
+        return bool(msgspec.json.decode(event.data, type=_Told).error)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+
+
+def is_json(data: bytes) -> bool:
+    """Whether an event's data looks like a whole JSON object; what is in it is for others to read."""
+    if data[:1] != b"{" or data[-1:] != b"}":
+        data = data.strip()
+    if not (data.startswith(b"{") and data.endswith(b"}")):
+        return False
+    try:
+        return data.isascii() or bool(data.decode())
+    except UnicodeDecodeError:
+        return False
+
+
+async def within(seconds: float, events: AsyncGenerator[SseEvent, None], endpoint: str) -> SseEvent | None:
     """The next event, None at the end. Raises UpstreamError after `seconds`."""
     try:
         async with asyncio.timeout(seconds):

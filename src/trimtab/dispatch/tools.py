@@ -5,28 +5,43 @@ from collections.abc import Iterator, Mapping
 import msgspec
 
 from trimtab.core import Attribution
-from trimtab.dispatch.form import form_of
 from trimtab.dispatch.visit import Visit
 from trimtab.ledger import Ledger
 
 
-class _Function(msgspec.Struct, frozen=True):
-    name: str = ""
+class _Function(msgspec.Struct):
+    name: str | None = None
 
 
-class _Call(msgspec.Struct, frozen=True):
-    id: str = ""
-    function: _Function = _Function()
+class _Call(msgspec.Struct):
+    id: str | None = None
+    function: _Function | None = None
+    custom: _Function | None = None
 
 
-class _Message(msgspec.Struct, frozen=True):
-    role: str = ""
-    tool_call_id: str = ""
-    tool_calls: tuple[_Call, ...] | None = None
+class _Block(msgspec.Struct):
+    """A content block of a message (Messages), or an item (Responses)."""
+
+    type: str | None = None
+    id: str | None = None
+    name: str | None = None
+    tool_use_id: str | None = None
+    call_id: str | None = None
 
 
-class _Conversation(msgspec.Struct, frozen=True):
-    messages: tuple[_Message, ...] = ()
+class _Message(_Block):
+    tool_call_id: str | None = None
+    tool_calls: list[_Call] | None = None
+    content: msgspec.Raw = msgspec.Raw(b"null")
+
+
+class _Conversation(msgspec.Struct):
+    messages: list[_Message] | None = None
+    input: list[_Message] | str | None = None
+
+
+_CONVERSATION = msgspec.json.Decoder(_Conversation)
+_BLOCKS = msgspec.json.Decoder(list[_Block])
 
 
 class ToolPrices:
@@ -39,7 +54,7 @@ class ToolPrices:
     async def charge(self, visit: Visit) -> None:
         """Enter the price of every tool result in the conversation that was not charged yet."""
         who = visit.call.who
-        for tool, tool_call in _results(visit):
+        for tool, tool_call in results_of(visit.inbound.body):
             price = self._prices.get(tool)
             id = entry_id(who, tool_call)
             if price is None or id in self._charged:
@@ -55,13 +70,43 @@ def entry_id(who: Attribution, tool_call: str) -> str:
     return f"tool:{who.tenant}:{who.run}:{tool_call}"
 
 
-def _results(visit: Visit) -> Iterator[tuple[str, str]]:
-    chat = form_of(visit.call.surface, "openai").request(visit.asked)
+def results_of(body: bytes) -> Iterator[tuple[str, str]]:
+    """(tool, tool call id) of every result in a request of any surface whose call is there too."""
     try:
-        messages = msgspec.json.decode(chat, type=_Conversation).messages
-    except msgspec.DecodeError:
+        asked = _CONVERSATION.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return
-    names = {call.id: call.function.name for m in messages for call in m.tool_calls or ()}
-    for message in messages:
-        if message.role == "tool" and message.tool_call_id in names:
-            yield names[message.tool_call_id], message.tool_call_id
+    items = asked.input if isinstance(asked.input, list) else asked.messages or []
+    names: dict[str, str] = {}
+    for item in items:
+        blocks = _blocks(item)
+        names.update(_calls(item, blocks))
+        for id in (item.tool_call_id, _answered(item), *map(_answered, blocks)):
+            if id and id in names:
+                yield names[id], id
+
+
+def _blocks(message: _Message) -> list[_Block]:
+    try:
+        return _BLOCKS.decode(message.content)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return []
+
+
+def _calls(message: _Message, blocks: list[_Block]) -> Iterator[tuple[str, str]]:
+    for call in message.tool_calls or ():
+        function = call.function or call.custom
+        if call.id and function and function.name:
+            yield call.id, function.name
+    for block in (message, *blocks):
+        if block.type == "tool_use" and block.id and block.name:
+            yield block.id, block.name
+        elif block.type in ("function_call", "custom_tool_call") and block.call_id and block.name:
+            yield block.call_id, block.name
+
+
+def _answered(block: _Block) -> str | None:
+    """The id of the tool call whose result this is."""
+    if block.type == "tool_result":
+        return block.tool_use_id
+    return block.call_id if block.type in ("function_call_output", "custom_tool_call_output") else None

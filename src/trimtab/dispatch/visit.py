@@ -23,6 +23,7 @@ class Visit:
         "inbound",
         "key",
         "keeps_content",
+        "max_queued",
         "meters",
         "nanodollars",
         "offers",
@@ -46,6 +47,7 @@ class Visit:
         self.recall_seconds = 0
         self.digest = ""
         self.weight = 1.0
+        self.max_queued = 0
         self.keeps_content = True
         self.enforce_maximum = False
 

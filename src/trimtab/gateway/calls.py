@@ -6,8 +6,9 @@ Plain ASGI, because every call comes through here. A client that goes away cance
 import asyncio
 import ipaddress
 import logging
+from contextlib import aclosing
 
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from trimtab.core import Surface
 from trimtab.core.errors import CallError
@@ -19,6 +20,7 @@ from trimtab.wire import anthropic_error, encode_event, openai_error
 
 _log = logging.getLogger(__name__)
 _PATIENCE_SECONDS = 0.1
+_SEND_SECONDS = 60.0
 _FORWARDED = frozenset(
     (b"forwarded", b"via", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip")
     + (b"x-client-ip", b"true-client-ip", b"cf-connecting-ip", b"fly-client-ip")
@@ -38,7 +40,7 @@ class CallDoor:
             body = await read_body(scope, receive, self._limit)
             inbound = Inbound(self._surface, body, key, is_loopback(scope), hints)
             with _Watch(receive) as watch:
-                reply = await self._dispatch.answer(inbound)
+                reply = await self._answer(inbound)
                 await self._send(reply, send, watch)
         except CallError as error:
             status, shown, headers = error_reply(error, self._surface)
@@ -48,6 +50,14 @@ class CallDoor:
         except asyncio.CancelledError:
             if not _Watch.left(asyncio.current_task()):
                 raise
+
+    async def _answer(self, inbound: Inbound) -> Reply:
+        try:
+            return await self._dispatch.answer(inbound)
+        except CallError:
+            raise
+        except Exception as error:  # the edge of the process: a fault of ours is told in the client's shape
+            raise _fault(error, inbound.hints.run) from error
 
     async def _send(self, reply: Reply, send: Send, watch: "_Watch") -> None:
         if isinstance(reply, PlainReply):
@@ -59,21 +69,45 @@ class CallDoor:
     async def _stream(self, reply: StreamReply, send: Send) -> None:
         headers = header_list(EVENTS, dict(reply.headers))
         headers += [(b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        try:
-            async for piece in reply.pieces:
-                if piece:
-                    await send({"type": "http.response.body", "body": piece, "more_body": True})
-        except CallError as error:
-            await send({"type": "http.response.body", "body": self._told(error), "more_body": True})
-        finally:
-            await reply.pieces.aclose()
-        await send({"type": "http.response.body", "body": b""})
+        async with aclosing(reply.pieces) as pieces:
+            # Asked for before the head is sent, so that whatever follows, closing them cleans up.
+            piece = await anext(pieces, b"")
+            await _send_in_time(send, {"type": "http.response.start", "status": 200, "headers": headers})
+            try:
+                await _send_piece(send, piece)
+                async for piece in pieces:
+                    await _send_piece(send, piece)
+            except CallError as error:
+                await _send_piece(send, self._told(error))
+            except Exception as error:  # the edge of the process
+                await _send_piece(
+                    send, self._told(_fault(error, dict(reply.headers).get("x-trimtab-run", "")))
+                )
+        await _send_in_time(send, {"type": "http.response.body", "body": b""})
 
     def _told(self, error: CallError) -> bytes:
         if self._surface == "messages":
             return encode_event(anthropic_error(error.message, "api_error"), "error")
         return encode_event(openai_error(error.message, "api_error", error.code, None))
+
+
+async def _send_piece(send: Send, piece: bytes) -> None:
+    if piece:
+        await _send_in_time(send, {"type": "http.response.body", "body": piece, "more_body": True})
+
+
+async def _send_in_time(send: Send, message: Message) -> None:
+    """A client that does not read may not hold a place for ever. Raises Gone."""
+    try:
+        async with asyncio.timeout(_SEND_SECONDS):
+            await send(message)
+    except TimeoutError:
+        raise Gone from None
+
+
+def _fault(error: Exception, run: str) -> CallError:
+    _log.error("a call failed by a fault of ours (run %r)", run, exc_info=error)
+    return CallError("the gateway failed; its log says why", code="internal_error")
 
 
 class _Watch:

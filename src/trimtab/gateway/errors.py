@@ -58,7 +58,7 @@ _ANTHROPIC_TYPES: Mapping[int, str] = {
     429: "rate_limit_error",
     503: "overloaded_error",
 }
-_CLIENTS_FAULTS = (400, 402, 413, 422)
+_CLIENTS_FAULTS = (400, 413, 422)
 _json = msgspec.json.Encoder()
 
 

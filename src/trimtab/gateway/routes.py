@@ -6,12 +6,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 
-from trimtab.core.errors import CallError
 from trimtab.dispatch import Dispatch
 from trimtab.gateway.calls import CallDoor
-from trimtab.gateway.errors import error_reply
 from trimtab.gateway.openapi import openapi_json
 from trimtab.gateway.runs import Door, HouseDoor, RunDoor
+from trimtab.wire import anthropic_error, openai_error
 
 CALL_PATHS = {
     "/v1/chat/completions": "chat",
@@ -71,18 +70,22 @@ async def _openapi(request: Request) -> Response:
 
 
 async def _post_only(request: Request) -> Response:
-    return _refusal(405, f"{request.url.path} takes POST", "method_not_allowed", {"allow": "POST"})
+    return _refusal(request, 405, f"{request.url.path} takes POST", {"allow": "POST"})
 
 
 async def _not_found(request: Request, error: Exception) -> Response:
-    return _refusal(404, f"there is nothing at {request.url.path}", "not_found", {})
+    return _refusal(request, 404, f"there is nothing at {request.url.path}", {})
 
 
 async def _wrong_method(request: Request, error: Exception) -> Response:
     headers = getattr(error, "headers", None) or {}
-    return _refusal(405, f"{request.url.path} does not take {request.method}", "method_not_allowed", headers)
+    return _refusal(request, 405, f"{request.url.path} does not take {request.method}", headers)
 
 
-def _refusal(status: int, message: str, code: str, headers: dict[str, str]) -> Response:
-    _, body, _ = error_reply(CallError(message, code=code))
+def _refusal(request: Request, status: int, message: str, headers: dict[str, str]) -> Response:
+    """In the shape of the surface whose path it is."""
+    code = "not_found" if status == 404 else "method_not_allowed"
+    body = openai_error(message, "invalid_request_error", code, None)
+    if request.url.path.startswith("/v1/messages"):
+        body = anthropic_error(message, "not_found_error" if status == 404 else "invalid_request_error")
     return Response(body, status, media_type="application/json", headers=headers)

@@ -8,7 +8,6 @@ from collections.abc import Container, Iterable, Mapping
 
 from trimtab.core import Charge, Meter
 
-
 _SLICE_SHARE = 64
 _SLICE_NEEDS = 32
 _SLICE_SECONDS = 60.0
@@ -132,18 +131,22 @@ class Slices:
     def short(self, now: float, seconds: float, wanted: Container[str]) -> list[tuple[Slice, int]]:
         """Slices in use that should be topped up, each with what it lacks. `seconds`: since this was last asked.
 
-        Slices of limits so small that they hold but a few calls are left to be leased call by call.
+        Slices of limits so small that they hold but a few calls are left to be leased call by call. A slice
+        below zero (a call cost more than its worst case) always is among them.
         """
         lacking: list[tuple[Slice, int]] = []
         for meter_id, slice in self._slices.items():
-            if slice.used_at < now - _ACTIVE_SECONDS or slice.meter.unit != "nanodollars":
+            if slice.meter.unit != "nanodollars":
                 continue
-            slice.pace += (slice.spent / seconds - slice.pace) * min(1.0, seconds / _ACTIVE_SECONDS)
-            slice.spent = 0
-            target = slice.target
-            if slice.free < target // 2 and target >= 4 * slice.need and meter_id not in wanted:
-                lacking.append((slice, target - slice.free))
-        lacking.sort(key=lambda each: each[0].pace, reverse=True)
+            if slice.free < 0:
+                lacking.append((slice, -slice.free))
+            elif slice.used_at >= now - _ACTIVE_SECONDS:
+                slice.pace += (slice.spent / seconds - slice.pace) * min(1.0, seconds / _ACTIVE_SECONDS)
+                slice.spent = 0
+                target = slice.target
+                if slice.free < target // 2 and target >= 4 * slice.need and meter_id not in wanted:
+                    lacking.append((slice, target - slice.free))
+        lacking.sort(key=lambda each: (each[0].free < 0, each[0].pace), reverse=True)
         return lacking[:_MOST_TOPPED_UP]
 
     def whole(self, meter_id: str) -> int:

@@ -16,7 +16,8 @@ from trimtab.core import Clock, Meter
 from trimtab.core.errors import BudgetExceeded, StoreUnavailable
 from trimtab.core.money import usd_text
 from trimtab.ledger.slices import Slice, Slices
-from trimtab.store import Ask, Database, Fenced, Grant, Writer, meters as stored, processes
+from trimtab.store import Ask, Database, Fenced, Grant, Writer, processes
+from trimtab.store import meters as stored
 
 _GRANT_SECONDS = 3.0
 _POLL_SECONDS = 0.05
@@ -103,8 +104,11 @@ class Teller:
         `wanted` are meters that others lack money of; `seconds` since the last time. Raises StoreUnavailable.
         """
         short = self.slices.short(self._clock.now(), seconds, wanted)
-        if short:
-            await self._ask([Ask(slice.meter, 0, lacking) for slice, lacking in short], self.slices)
+        asks = [
+            Ask(slice.meter, max(0, -slice.free), lacking, force=slice.free < 0) for slice, lacking in short
+        ]
+        if asks:
+            await self._ask(asks, self.slices)
 
     def doubt(self, meters: Iterable[Meter]) -> None:
         """The store may have leased more of these to us than we know."""
@@ -151,7 +155,11 @@ class Teller:
         task = asyncio.ensure_future(self._fetch(asks, slices))
         self._grants.add(task)
         task.add_done_callback(self._grants.discard)
-        return await asyncio.shield(task)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            task.add_done_callback(_know_failure)
+            raise
 
     async def _fetch(self, asks: list[Ask], slices: Slices) -> list[Grant]:
         now, given_up = self._clock.now(), threading.Event()
@@ -185,6 +193,12 @@ class Teller:
         if not slice.blind and slice.beyond == slice.meter.limit:
             slice.blind = True
             slice.free += slice.meter.limit // max(1, self.sharers)
+
+
+def _know_failure(task: "asyncio.Task[list[Grant]]") -> None:
+    """Nobody waits for this lease any more; that it failed has been noted on its slices."""
+    if not task.cancelled():
+        task.exception()
 
 
 async def _wait(changed: asyncio.Event, seconds: float) -> None:

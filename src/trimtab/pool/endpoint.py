@@ -2,6 +2,8 @@
 
 import asyncio
 
+import msgspec
+
 from trimtab.config import EndpointSettings
 from trimtab.core import Call, Clock
 from trimtab.core.errors import DeadlineExceeded, QueueFull
@@ -11,6 +13,15 @@ from trimtab.scheduling import Breaker, BreakerRules, Event, FairQueue, Latency,
 _ASSUMED_SECONDS = 2.0
 _ASSUMED_P95_SECONDS = 20.0
 _ASSUMED_FIRST_TOKEN_SECONDS = 0.5
+_SPEED_SECONDS = 0.2
+
+
+class Speed(msgspec.Struct, frozen=True, gc=False):
+    """Seconds of an endpoint's replies; guesses before the first one."""
+
+    p50: float
+    p95: float
+    first_token_p50: float
 
 
 class Waiter:
@@ -34,6 +45,8 @@ class Endpoint:
         self.latency = Latency()
         self.first_token = Latency()
         self.machine = MachineCost(settings.gpu_hour_usd)
+        self._speed_at = float("-inf")
+        self._speed = self._measured()
         self._breaker = Breaker()
         self._rules = BreakerRules(
             consecutive_failures=settings.breaker.failures,
@@ -56,34 +69,36 @@ class Endpoint:
         self._breaker = after(self._breaker, event, self._clock.monotonic(), self._rules)
 
     @property
-    def p50_seconds(self) -> float:
-        """Median latency, a guess before the first answer."""
-        return self.latency.p50_seconds or _ASSUMED_SECONDS
+    def speed(self) -> Speed:
+        """Latencies as they have been lately; looked up anew a few times a second, not for every call."""
+        now = self._clock.monotonic()
+        if now - self._speed_at > _SPEED_SECONDS:
+            self._speed_at = now
+            self._speed = self._measured()
+        return self._speed
 
-    @property
-    def p95_seconds(self) -> float:
-        """95th percentile, a guess before the first answer."""
-        return self.latency.p95_seconds or _ASSUMED_P95_SECONDS
-
-    @property
-    def first_token_seconds(self) -> float:
-        """Median time to first token, a guess before the first stream."""
-        return self.first_token.p50_seconds or min(self.p50_seconds, _ASSUMED_FIRST_TOKEN_SECONDS)
+    def _measured(self) -> Speed:
+        p50 = self.latency.p50_seconds or _ASSUMED_SECONDS
+        first = self.first_token.p50_seconds or min(p50, _ASSUMED_FIRST_TOKEN_SECONDS)
+        return Speed(p50, self.latency.p95_seconds or _ASSUMED_P95_SECONDS, first)
 
     def share_out(self, processes: int) -> None:
         """Our part of the endpoint's concurrency among so many processes; at least one."""
         self.share = max(1, self.settings.concurrency // max(1, processes))
         self._let_in()
 
-    async def enter(self, call: Call, weight: float, seconds: float) -> None:
-        """Take a place, waiting fairly for at most `seconds`. Raises QueueFull, DeadlineExceeded."""
+    async def enter(self, call: Call, weight: float, seconds: float, most_queued: int) -> None:
+        """Take a place, waiting fairly for at most `seconds`, where fewer than `most_queued` calls of the
+        tenant wait already. Raises QueueFull, DeadlineExceeded.
+        """
         if self.in_flight < self.share and not len(self.queue):
             self.in_flight += 1
             return
-        waiter = Waiter()
-        if not self.queue.push(waiter, call.who.tenant, weight, call.priority):
+        waiter, tenant = Waiter(), call.who.tenant
+        has_room = self.queue.queued(tenant) < most_queued
+        if not (has_room and self.queue.push(waiter, tenant, weight, call.priority)):
             raise QueueFull(
-                f"the queue of endpoint {self.name} is full", retry_after_seconds=max(1.0, self.p50_seconds)
+                f"the queue of endpoint {self.name} is full", retry_after_seconds=max(1.0, self.speed.p50)
             )
         try:
             async with asyncio.timeout(seconds):

@@ -12,22 +12,36 @@ import aiohttp
 from yarl import URL
 
 from trimtab.config import TimeoutSettings
-from trimtab.core.errors import UpstreamError
+from trimtab.core.errors import DeadlineExceeded, UpstreamError
 
 _KEEPALIVE_SECONDS = 30
 _MOST_REPLY_BYTES = 64 * 1024 * 1024
+# Timers may fire this much early.
+_TIMER_SECONDS = 0.002
 
 
 class Answer:
-    """An endpoint's open response. Bodies are read with deadlines; errors are UpstreamErrors."""
+    """An endpoint's open response. Bodies are read with deadlines, in seconds of the event loop.
 
-    def __init__(self, response: aiohttp.ClientResponse, endpoint: str, timeouts: TimeoutSettings) -> None:
+    `total_at` is the endpoint's: UpstreamError after it; `due_at` is the call's own: DeadlineExceeded.
+    """
+
+    def __init__(
+        self,
+        response: aiohttp.ClientResponse,
+        endpoint: str,
+        timeouts: TimeoutSettings,
+        total_at: float,
+        due_at: float,
+    ) -> None:
         self._response, self._endpoint, self._timeouts = response, endpoint, timeouts
+        self._total_at, self._due_at = total_at, due_at
+        self._idle = timeouts.idle
         self.status = response.status
         self.headers: Mapping[str, str] = response.headers
 
     async def body(self) -> bytes:
-        """The whole body (at most 64 MiB). Raises UpstreamError."""
+        """The whole body (at most 64 MiB). Raises UpstreamError, DeadlineExceeded."""
         parts: list[bytes] = []
         size = 0
         async for part in self.parts():
@@ -38,19 +52,21 @@ class Answer:
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     async def parts(self) -> AsyncIterator[bytes]:
-        """The body as it comes, with the idle deadline between parts. Raises UpstreamError."""
+        """The body as it comes. Raises UpstreamError, DeadlineExceeded."""
         content = self._response.content
         try:
             while part := await self._next(content):
                 yield part
         except TimeoutError as error:
-            raise self._error(
-                f"sent nothing for {self._timeouts.idle:g} s", "upstream_idle_timeout", retryable=True
-            ) from error
+            raise self._too_slow() from error
         except (aiohttp.ClientError, ConnectionError) as error:
             raise self._error(
                 f"broke off its reply: {_words(error)}", "upstream_broken_reply", retryable=True
             ) from error
+
+    def hurry(self, seconds: float) -> None:
+        """Wait at most `seconds` for each further part: everything that matters is there."""
+        self._idle = min(self._idle, seconds)
 
     def close(self) -> None:
         """Done with it: the connection goes back to the pool, or is closed where the body was not read out."""
@@ -59,11 +75,26 @@ class Answer:
         self._response.release()
 
     async def _next(self, content: aiohttp.StreamReader) -> bytes:
+        until = min(self._total_at, self._due_at)
+        now = asyncio.get_running_loop().time()
+        if now > until:
+            raise TimeoutError
         part = content.read_nowait()
         if part or content.at_eof():
             return part
-        async with asyncio.timeout(self._timeouts.idle):
+        async with asyncio.timeout_at(min(until, now + self._idle)):
             return await content.readany()
+
+    def _too_slow(self) -> UpstreamError | DeadlineExceeded:
+        """Which of the deadlines has passed."""
+        now = asyncio.get_running_loop().time() + _TIMER_SECONDS
+        if now >= self._due_at:
+            return _overdue(self._endpoint)
+        if now >= self._total_at:
+            return self._error(
+                f"took longer than {self._timeouts.total:g} s", "upstream_timeout", retryable=True
+            )
+        return self._error(f"sent nothing for {self._idle:g} s", "upstream_idle_timeout", retryable=True)
 
     def _error(self, what: str, code: str, *, retryable: bool) -> UpstreamError:
         return UpstreamError(
@@ -107,12 +138,16 @@ class Http:
         body: bytes,
         timeouts: TimeoutSettings,
         head_seconds: float,
+        left_seconds: float,
     ) -> Answer:
         """POST and wait at most `head_seconds` for the response's head; the answer must be closed.
 
-        Raises UpstreamError; `billable` is False only when nothing can have been charged.
+        `left_seconds` are left until the call's own deadline. Raises UpstreamError (`billable` is False only
+        when nothing can have been charged), DeadlineExceeded.
         """
         assert self._session is not None
+        now = asyncio.get_running_loop().time()
+        due_at = now + left_seconds
         request = self._session.post(
             self._parsed(url),
             data=body,
@@ -121,11 +156,13 @@ class Http:
             allow_redirects=False,
         )
         try:
-            async with asyncio.timeout(head_seconds):
-                return Answer(await request, endpoint, timeouts)
+            async with asyncio.timeout_at(min(now + head_seconds, due_at)):
+                return Answer(await request, endpoint, timeouts, now + timeouts.total, due_at)
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL) as error:
             raise _not_sent(endpoint, error) from error
         except TimeoutError as error:
+            if left_seconds < head_seconds:
+                raise _overdue(endpoint) from error
             raise UpstreamError(
                 f"endpoint {endpoint} gave no answer within {head_seconds:g} s",
                 endpoint=endpoint,
@@ -153,6 +190,10 @@ class Http:
             found = aiohttp.ClientTimeout(total=None, sock_connect=connect_seconds)
             self._timeouts[connect_seconds] = found
         return found
+
+
+def _overdue(endpoint: str) -> DeadlineExceeded:
+    return DeadlineExceeded(f"the call's own deadline passed while endpoint {endpoint} was at it")
 
 
 def _not_sent(endpoint: str, error: Exception) -> UpstreamError:

@@ -64,7 +64,7 @@ class Pool:
         return self._prices.get((endpoint, model)) or Price()
 
     def _offer(self, endpoint: Endpoint, model: str, call: Call) -> Offer:
-        known, settings = self.model(model), endpoint.settings
+        known, settings, speed = self.model(model), endpoint.settings, endpoint.speed
         price = self.price(endpoint.name, model)
         output = call.max_output_tokens * call.choices
         likely = price.worst_cost(call.likely_input_tokens, min(output, 512))
@@ -79,9 +79,9 @@ class Pool:
             precision_bits=settings.precision_bits,
             context_tokens=settings.context_tokens or known.context_tokens,
             capabilities=frozenset(settings.capabilities or known.capabilities),
-            latency_seconds=endpoint.p50_seconds,
-            first_token_seconds=endpoint.first_token_seconds,
-            p95_seconds=endpoint.p95_seconds,
+            latency_seconds=speed.p50,
+            first_token_seconds=speed.first_token_p50,
+            p95_seconds=speed.p95,
             in_flight=endpoint.in_flight,
             queued=len(endpoint.queue),
             concurrency=endpoint.share,

@@ -17,7 +17,9 @@ def can_serve(call: Call, offer: Offer) -> bool:
     """
     if call.needs and offer.capabilities and not call.needs <= offer.capabilities:
         return False
-    return not offer.context_tokens or call.likely_input_tokens + call.max_output_tokens <= offer.context_tokens
+    return (
+        not offer.context_tokens or call.likely_input_tokens + call.max_output_tokens <= offer.context_tokens
+    )
 
 
 def eligible(call: Call, offers: Iterable[Offer]) -> list[Offer]:

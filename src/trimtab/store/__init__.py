@@ -2,16 +2,34 @@
 
 from trimtab.store import calls, costs, entries, keys, meters, processes, recalls, runs
 from trimtab.store.apply import bury
+from trimtab.store.costs import (
+    CompletionField,
+    CompletionSums,
+    CostField,
+    CostSums,
+    completion_sums,
+    cost_sums,
+)
 from trimtab.store.database import Database, url_of
 from trimtab.store.journal import EndRecord, Journal, RecallRecord
 from trimtab.store.meters import Ask, Grant
 from trimtab.store.migrate import migrate
 from trimtab.store.processes import Fenced
 from trimtab.store.recover import bury_silent, recover_journals
+from trimtab.store.runs import Cursor, RunRow, RunStatus
 from trimtab.store.selection import Selection, Standing
 from trimtab.store.writer import Writer
 
 __all__ = [
+    "CompletionField",
+    "CompletionSums",
+    "CostField",
+    "CostSums",
+    "Cursor",
+    "RunRow",
+    "RunStatus",
+    "completion_sums",
+    "cost_sums",
     "Ask",
     "Database",
     "EndRecord",

@@ -48,7 +48,8 @@ def insert_new_entries(connection: Connection, lines: Sequence[Entry]) -> list[E
     added = []
     for line in lines:
         statement = upsert(connection, entry).values(row_of(line)).on_conflict_do_nothing()
-        if connection.execute(statement).rowcount == 1:
+        # RETURNING, because psycopg's row count of an INSERT does not reach us.
+        if connection.scalar(statement.returning(entry.c.id)) is not None:
             added.append(line)
     return added
 

@@ -4,8 +4,7 @@ Metrics and spans watch calls as they are recorded; everything else works on the
 a call.
 """
 
-from trimtab.store.costs import CompletionField, CostField, CostSums
-from trimtab.store.runs import RunRow, RunStatus
+from trimtab.store import CompletionField, CostField, CostSums, RunRow, RunStatus
 from trimtab.traces.chat_import import Importer, ImportReport
 from trimtab.traces.chat_line import ChatLine
 from trimtab.traces.costs import CompletionLine, CompletionReport, CostReport, completion_report, cost_report

@@ -10,13 +10,13 @@ from decimal import Decimal
 import msgspec
 
 from trimtab.core import CallRecord, Entry
-from trimtab.store.runs import RunRow
+from trimtab.store import RunRow
 from trimtab.traces.chat_line import ChatLine, LineEntry, LineMessage, LineUsage, exact_usd
 from trimtab.traces.threads import Turn, Woven, weave
 
 _TOLD = ("exact", "unpriced", "upstream")
 _PLACES = 6
-TRIAL, END = "trimtab_trial", "trimtab_end"
+TRIAL, END, NOTE = "trimtab_trial", "trimtab_end", "trimtab_note"
 
 
 class Purse:
@@ -105,7 +105,7 @@ def _line(
         outcome_reason=run.outcome_reason or None,
         tools=last.tools if last is not None and last.tools is not None else msgspec.UNSET,
         entries=rest,
-        note=_note(woven),
+        note=_note(woven) or metadata.get(NOTE, ""),
     )
 
 
@@ -156,7 +156,7 @@ def _reply(message: LineMessage, agent: str, began: float, turn: Turn, purse: Pu
     paid = purse.of_calls(turn.calls)
     certain = all(entry.certainty in _TOLD for entry in paid)
     usage = record.usage
-    known = usage.total_tokens or (paid and certain)
+    known = usage.total_tokens or any(entry.certainty in ("exact", "upstream") for entry in paid)
     return msgspec.structs.replace(
         message,
         usage=LineUsage(usage.input_tokens, usage.output_tokens, usage.cached_tokens) if known else None,

@@ -10,7 +10,7 @@ from decimal import Decimal
 import msgspec
 
 from trimtab.core import Attribution, Call, CallRecord, Certainty, Entry, Usage
-from trimtab.traces.chat_export import END, TRIAL
+from trimtab.traces.chat_export import END, NOTE, TRIAL
 from trimtab.traces.chat_line import ChatLine, LineEntry, LineMessage, LineUsage, recorded_nanodollars
 from trimtab.traces.names import run_name
 
@@ -36,9 +36,10 @@ class _Teller:
         self._heard: list[bytes] = []
         self._tools: dict[str, str] = {}
         self._before = 0.0
-        metadata = {TRIAL: str(line.trial)} | ({END: line.end} if isinstance(line.end, str) else {})
+        told = {TRIAL: str(line.trial), END: line.end or "", NOTE: line.note}
+        metadata = {name: value for name, value in told.items() if value}
         self._tail = b',"metadata":' + _encode(metadata)
-        if isinstance(line.tools, msgspec.Raw):
+        if isinstance(line.tools, msgspec.Raw) and line.tools != msgspec.Raw(b"null"):
             self._tail += b',"tools":' + bytes(line.tools)
 
     def tell(self) -> Iterator[tuple[CallRecord | None, Entry]]:

@@ -14,6 +14,7 @@ from trimtab.traces.chat_line import LineMessage, LineToolCall
 from trimtab.wire import BrokenReply
 
 _encode = msgspec.json.Encoder(order="sorted").encode
+_NULL = msgspec.Raw(b"null")
 _ROLES = {"developer": "system", "function": "tool"}
 _SPOKEN: Mapping[Surface, tuple[str, ...]] = {
     "messages": ("model", "max_tokens", "system", "messages"),
@@ -64,7 +65,7 @@ class _Message(msgspec.Struct):
 
 class _Request(msgspec.Struct):
     messages: list[_Message]
-    tools: msgspec.Raw | None = None
+    tools: msgspec.Raw = _NULL
     metadata: dict[str, object] | None = None
 
 
@@ -94,7 +95,7 @@ def read_exchange(record: CallRecord) -> Exchange:
     messages = tuple(_message(message) for message in request.messages)
     reply = _message(choices[0].message)
     metadata = {name: value for name, value in (request.metadata or {}).items() if isinstance(value, str)}
-    tools = None if request.tools == msgspec.Raw(b"null") else request.tools
+    tools = None if request.tools == _NULL else request.tools
     keys = tuple(_key(message) for message in messages)
     return Exchange(record, messages, keys, reply, _key(reply), tools, metadata)
 

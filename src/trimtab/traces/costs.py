@@ -11,12 +11,14 @@ from functools import partial
 import msgspec
 from sqlalchemy import Connection
 
-from trimtab.store import Database, Selection, Standing
-from trimtab.store.costs import (
+from trimtab.store import (
     CompletionField,
     CompletionSums,
     CostField,
     CostSums,
+    Database,
+    Selection,
+    Standing,
     completion_sums,
     cost_sums,
 )

@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 import msgspec
 from sqlalchemy import Connection
 
-from trimtab.store import Database, Selection, Standing, calls, entries, runs
-from trimtab.store.runs import Cursor, RunRow
+from trimtab.store import Cursor, Database, RunRow, Selection, Standing, calls, entries, runs
 from trimtab.traces.chat_export import lines_of
 from trimtab.traces.chat_line import ChatLine
 from trimtab.traces.otlp_export import Tracer

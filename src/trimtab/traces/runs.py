@@ -2,8 +2,7 @@
 
 from trimtab.config import Settings
 from trimtab.core.errors import NotFound
-from trimtab.store import Database, Selection, Standing, runs
-from trimtab.store.runs import RunRow, RunStatus
+from trimtab.store import Database, RunRow, RunStatus, Selection, Standing, runs
 
 
 def completed_at(settings: Settings) -> dict[str, float]:

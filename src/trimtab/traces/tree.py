@@ -9,8 +9,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from trimtab.core import CallRecord, Entry
-from trimtab.store import Database, calls, entries
-from trimtab.store.runs import RunRow
+from trimtab.store import Database, RunRow, calls, entries
 
 _DEEPEST = 16
 

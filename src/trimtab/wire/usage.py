@@ -10,7 +10,8 @@ import msgspec
 
 from trimtab.core import Usage
 
-_Count = Annotated[int, msgspec.Meta(ge=0, le=1 << 40)]
+# More is nonsense, and would not fit the store's integers once it is priced.
+_Count = Annotated[int, msgspec.Meta(ge=0, le=1 << 31)]
 
 
 class _InputDetails(msgspec.Struct, gc=False):

@@ -1,0 +1,84 @@
+"""The database: failures have one name, nothing waits for ever, and what a slow answer did is done once."""
+
+import asyncio
+import threading
+import time
+
+import pytest
+from sqlalchemy import text
+
+from trimtab.core.errors import ConfigError, StoreUnavailable
+from trimtab.store import Database, migrate, url_of
+
+from .made import rows
+
+
+def test_a_database_is_a_file_or_a_postgresql_url(tmp_path):
+    assert url_of("sqlite", tmp_path).database == str(tmp_path / "trimtab.sqlite")
+    assert url_of("postgres://u@h/d", tmp_path).drivername == "postgresql+psycopg"
+    assert url_of("postgresql://u@h/d", tmp_path).drivername == "postgresql+psycopg"
+    with pytest.raises(ConfigError):
+        url_of("mysql://u@h/d", tmp_path)
+
+
+def test_a_postgresql_that_is_away_is_unavailable_at_once(tmp_path):
+    database = Database(url_of("postgresql://u@127.0.0.1:1/d", tmp_path))
+    began = time.monotonic()
+    with pytest.raises(StoreUnavailable):
+        migrate(database)
+    assert time.monotonic() - began < 5
+    database.close()
+
+
+def test_a_failed_transaction_leaves_nothing(database):
+    def work(connection):
+        connection.execute(text("INSERT INTO process VALUES ('p', 'h', 1, 'live', 1, 1, 1, 0)"))
+        raise KeyError("stop")
+
+    with pytest.raises(KeyError):
+        database.transact(work)
+    assert rows(database, "process") == []
+
+
+async def test_work_without_an_answer_is_unavailable_and_queued_work_is_never_done(database):
+    gate, done = threading.Event(), []
+
+    def wait(connection):
+        gate.wait(10)
+        done.append("slow")
+
+    slow = [asyncio.ensure_future(database.run(wait, 0.2)) for _ in range(3)]
+    await asyncio.sleep(0)
+    queued = asyncio.ensure_future(database.run(lambda c: done.append("queued"), 0.1))
+    answers = await asyncio.gather(*slow, queued, return_exceptions=True)
+    assert all(isinstance(answer, StoreUnavailable) for answer in answers)
+    gate.set()
+    await database.run(lambda c: None)
+    assert "queued" not in done
+    assert "slow" in done
+
+
+def test_a_frozen_postgresql_holds_up_no_shutdown(tmp_path_factory, tmp_path, monkeypatch):
+    from proofs.postgres import Postgres
+    from trimtab.store import database as databases
+
+    monkeypatch.setattr(databases, "_CLOSE_SECONDS", 0.5)
+    server = Postgres(tmp_path_factory.mktemp("frozen"))
+    try:
+        database = Database(url_of(server.database(), tmp_path))
+        migrate(database)
+        server.freeze()
+        stuck = database._threads.submit(database.transact, lambda c: c.execute(text("SELECT 1")))
+        began = time.monotonic()
+        database.close()
+        assert time.monotonic() - began < 8
+        assert isinstance(stuck.exception(), StoreUnavailable)
+    finally:
+        server.close()
+
+
+def test_power_loss_is_guarded_against_where_it_is_asked_for(tmp_path):
+    for wanted, number in (("NORMAL", 1), ("FULL", 2)):
+        database = Database(url_of("sqlite", tmp_path), wanted)
+        assert database.transact(lambda c: c.scalar(text("PRAGMA synchronous"))) == number
+        database.close()
