@@ -72,16 +72,21 @@ def fresh_database(tmp_path_factory):
 
 
 @pytest.fixture
-async def serve(tmp_path, fresh_database, clock):
+async def serve(tmp_path, fresh_database, clock, monkeypatch):
     """Serves houses: `served = await serve(toml)`. At the end each must be at rest, with nothing left behind."""
     async with AsyncExitStack() as stack:
 
-        async def start(text, name="house"):
+        async def start(text, name="house", **environ):
+            for variable, value in environ.items():
+                monkeypatch.setenv(variable, value)
             data = tmp_path / name
             data.mkdir(exist_ok=True)
             if not (data / "trimtab.sqlite").exists():
                 shutil.copy(fresh_database, data / "trimtab.sqlite")
-            return await stack.enter_async_context(_served(text, data, clock))
+            mine = await stack.enter_async_context(AsyncExitStack())
+            served = await mine.enter_async_context(_served(text, data, clock))
+            served.close = mine.aclose
+            return served
 
         yield start
 

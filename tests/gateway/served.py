@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -79,6 +79,7 @@ class Served:
     session: aiohttp.ClientSession
     clock: Clock
     quiet: set[asyncio.Task[Any]] = field(default_factory=set)
+    close: Callable[[], Awaitable[None]] | None = None
 
     @property
     def v1(self) -> str:

@@ -120,13 +120,13 @@ async def test_a_key_may_use_its_models_only(serve, upstream):
     assert (await served.get("/v1/models/gpt-small", bearer(key))).status == 200
 
 
-async def test_the_endpoints_key_goes_there_and_the_clients_does_not(serve, upstreams, monkeypatch):
-    monkeypatch.setenv("UPSTREAM_KEY", "sk-of-the-house")
+async def test_the_endpoints_key_goes_there_and_the_clients_does_not(serve, upstreams):
     plain, claude = await upstreams(), await upstreams()
     secret = 'api_key_env = "UPSTREAM_KEY"\n'
     served = await serve(
         endpoint(plain, "plain", more=secret)
-        + endpoint(claude, "claude", '"claude"', secret + 'style = "anthropic"')
+        + endpoint(claude, "claude", '"claude"', secret + 'style = "anthropic"'),
+        UPSTREAM_KEY="sk-of-the-house",
     )
     key = await served.key()
     assert (await served.post(ask(), headers=bearer(key))).status == 200

@@ -337,7 +337,7 @@ class Says:
 
     async def _messages_stream(self, talk: Talk, asked: Any) -> None:
         await talk.open_stream()
-        talk.bill(1)
+        talk.bill(0)
         start = self._message_shell(asked) | {"content": [], "stop_reason": None, "stop_sequence": None}
         if self.tells_usage:
             start["usage"] = self._message_usage(talk)

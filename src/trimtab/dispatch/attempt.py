@@ -5,7 +5,7 @@ gives the place back. `settle` is the only door to the ledger for attempts.
 """
 
 from trimtab.core import AttemptRecord, Certainty, Clock, Hold, IdSource, PlannedAttempt, Usage
-from trimtab.core.errors import CallError, DeadlineExceeded, UpstreamError
+from trimtab.core.errors import BudgetExceeded, CallError, DeadlineExceeded, UpstreamError
 from trimtab.dispatch.form import Form, form_of
 from trimtab.dispatch.outgoing import endpoint_body, endpoint_headers
 from trimtab.dispatch.visit import Visit
@@ -100,7 +100,7 @@ class Attempt:
             visit.left_seconds(desk.clock.now()),
         )
         if answer.status >= 300 or answer.status < 200:
-            raise refusal_of(endpoint.name, answer, await answer.body())
+            raise refusal_of(endpoint, answer, await answer.body())
         return answer
 
     def _require_open(self) -> None:
@@ -273,15 +273,17 @@ class Attempt:
             self._answer = None
 
 
-def refusal_of(endpoint: str, answer: Answer, body: bytes) -> UpstreamError:
-    """The error an endpoint answered with; its own words are kept."""
+def refusal_of(endpoint: Endpoint, answer: Answer, body: bytes) -> UpstreamError:
+    """The error an endpoint answered with; its own words are kept. A budget of the house is the client's matter."""
     status = answer.status
-    fault = status in _ENDPOINT_FAULTS or status >= 500 or status < 400
+    of_the_house = status == 402 and endpoint.settings.style == "trimtab"
+    fault = (status in _ENDPOINT_FAULTS or status >= 500 or status < 400) and not of_the_house
+    code = BudgetExceeded.code if of_the_house else "upstream_error" if fault else "upstream_refused"
     return UpstreamError(
-        f"endpoint {endpoint} answered {status}: {error_message(body)}",
-        endpoint=endpoint,
+        f"endpoint {endpoint.name} answered {status}: {error_message(body)}",
+        endpoint=endpoint.name,
         status=status,
-        code="upstream_error" if fault else "upstream_refused",
+        code=code,
         retryable=fault,
         billable=False,
         retry_after_seconds=_retry_after(answer.headers.get("retry-after")),

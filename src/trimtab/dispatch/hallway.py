@@ -152,7 +152,8 @@ class Dispatch:
         return _reply(visit, shown, headers)
 
     def _keep(self, visit: Visit, reply: Whole) -> None:
-        if visit.digest:
+        """What a tenant wants dropped from traces is not kept here either."""
+        if visit.digest and visit.keeps_content:
             self._rooms.recall.keep(
                 visit.call.who.tenant, visit.digest, reply.model, reply.kept, visit.recall_seconds
             )

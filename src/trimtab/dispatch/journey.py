@@ -10,7 +10,7 @@ from collections.abc import Callable
 import msgspec
 
 from trimtab.core import PlannedAttempt, Usage
-from trimtab.core.errors import BadRequest, CallError, QueueFull, UpstreamError
+from trimtab.core.errors import BudgetExceeded, BadRequest, CallError, QueueFull, UpstreamError
 from trimtab.dispatch.attempt import LOST_HEDGE, Attempt, Desk, reason_of
 from trimtab.dispatch.live import Live
 from trimtab.dispatch.reading import Events, is_stream, whole_reply, within
@@ -20,6 +20,7 @@ from trimtab.pool import Pool
 from trimtab.routing import Verifiers, read_context
 from trimtab.scheduling import HedgeBudget, delay, hedge_budget
 
+_ENDS_PLAN = ("upstream_refused", BudgetExceeded.code)
 _BASE_SECONDS = 0.25
 _CAP_SECONDS = 10.0
 _LONGEST_WAIT_SECONDS = 30.0
@@ -74,7 +75,7 @@ class Journey:
                     raise
                 failure = failure or error
             except UpstreamError as error:
-                if error.code == "upstream_refused":
+                if error.code in _ENDS_PLAN:
                     raise
                 failure = error
         assert failure is not None

@@ -67,8 +67,8 @@ def status_of(error: CallError) -> int:
     if isinstance(error, UpstreamError):
         if error.status in _CLIENTS_FAULTS:
             return error.status
-        if error.status == 429:
-            return 429
+        if error.status == 429 or error.code == BudgetExceeded.code:
+            return error.status or 502
         return 504 if error.code in ("upstream_timeout", "upstream_idle_timeout") else 502
     return next((_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS), 500)
 

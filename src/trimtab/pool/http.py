@@ -6,6 +6,7 @@ away stops the generation it would pay for.
 """
 
 import asyncio
+import io
 from collections.abc import AsyncIterator, Mapping
 
 import aiohttp
@@ -16,6 +17,8 @@ from trimtab.core.errors import DeadlineExceeded, UpstreamError
 
 _KEEPALIVE_SECONDS = 30
 _MOST_REPLY_BYTES = 64 * 1024 * 1024
+# Sent piece by piece, so that one large body does not hold up everybody else.
+_LARGE_BODY = 256 * 1024
 # Timers may fire this much early.
 _TIMER_SECONDS = 0.002
 
@@ -150,7 +153,7 @@ class Http:
         due_at = now + left_seconds
         request = self._session.post(
             self._parsed(url),
-            data=body,
+            data=body if len(body) <= _LARGE_BODY else io.BytesIO(body),
             headers=headers,
             timeout=self._deadlines(timeouts.connect),
             allow_redirects=False,

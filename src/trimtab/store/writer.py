@@ -148,7 +148,6 @@ class Writer:
             self._advance(moved.applied)
             return False
         except processes.Fenced:
-            self._behind = True
             await self._begin_anew()
             return False
         except BaseException:
@@ -186,6 +185,7 @@ class Writer:
         self.on_fenced()
         self._fence = self.journal.position
         self._late |= self._open
+        self._behind = True
 
         def work(connection: Connection) -> None:
             meters.release_leases(connection, self.process)

@@ -64,49 +64,59 @@ def lines_of(
     purse = Purse(run, calls, entries)
     agent = run.agent or _main_model(calls)
     told = [_messages(run, agent, thread, purse) for thread in woven.threads] or [[]]
-    rest = _rest(run, purse)
     ordinal = count_trial("\n".join((agent, run.workflow, run.task or run.id)))
-    for number, messages in enumerate(told):
-        yield _line(run, agent, woven, number, messages, () if number else rest, ordinal)
-
-
-def _line(
-    run: RunRow,
-    agent: str,
-    woven: Woven,
-    number: int,
-    messages: list[LineMessage],
-    rest: tuple[LineEntry, ...],
-    ordinal: int,
-) -> ChatLine:
-    first = woven.threads[number][0].exchange if woven.threads else None
-    last = woven.threads[number][-1].exchange if woven.threads else None
-    metadata = first.metadata if first is not None else {}
-    trial = metadata.get(TRIAL, "")
-    costs = [
-        cost for part in (messages, rest) for cost in [each.cost_usd for each in part] if cost is not None
-    ]
-    return ChatLine(
+    times = [message.t for messages in told for message in messages if message.t is not None]
+    whole = ChatLine(
         agent=agent,
         domain=run.workflow,
         task=run.task or run.id,
-        trial=int(trial) if trial.isdecimal() and len(trial) < 16 else ordinal,
+        trial=ordinal,
         reward=run.reward,
-        agent_cost_usd=sum(costs, Decimal(0)) if costs else None,
-        duration_s=round(run.last_at - run.started_at, _PLACES),
-        end=metadata.get(END) or ("ended" if run.ended else ""),
-        messages=tuple(messages),
+        duration_s=max([_seconds(run.last_at - run.started_at), *times]),
+        end="ended" if run.ended else "",
+        messages=(),
         run=run.id,
-        thread=number,
         tenant=run.tenant,
         user=run.user,
         started_at=run.started_at,
         outcome_by=run.outcome_by or None,
         outcome_reason=run.outcome_reason or None,
-        tools=last.tools if last is not None and last.tools is not None else msgspec.UNSET,
-        entries=rest,
-        note=_note(woven) or metadata.get(NOTE, ""),
+        note=_note(woven),
     )
+    for number, messages in enumerate(told):
+        rest = () if number else _rest(run, purse)
+        thread = woven.threads[number] if woven.threads else ()
+        yield _line(whole, thread, number, messages, rest)
+
+
+def _line(
+    whole: ChatLine,
+    thread: Sequence[Turn],
+    number: int,
+    messages: list[LineMessage],
+    rest: tuple[LineEntry, ...],
+) -> ChatLine:
+    """One thread's line; `whole` says what all lines of the run say."""
+    metadata = thread[0].exchange.metadata if thread else {}
+    tools = thread[-1].exchange.tools if thread else None
+    trial = metadata.get(TRIAL, "")
+    costs = [each.cost_usd for part in (messages, rest) for each in part if each.cost_usd is not None]
+    return msgspec.structs.replace(
+        whole,
+        trial=int(trial) if trial.isdecimal() and len(trial) < 16 else whole.trial,
+        agent_cost_usd=sum(costs, Decimal(0)) if costs else None,
+        end=metadata.get(END) or whole.end,
+        messages=tuple(messages),
+        thread=number,
+        tools=msgspec.UNSET if tools is None else tools,
+        entries=rest,
+        note=whole.note or metadata.get(NOTE, ""),
+    )
+
+
+def _seconds(exact: float) -> float:
+    """To the microsecond, which is what floats of epoch seconds can tell; never minus zero."""
+    return round(exact, _PLACES) + 0.0
 
 
 def _note(woven: Woven) -> str:
@@ -130,7 +140,7 @@ def _messages(run: RunRow, agent: str, thread: Sequence[Turn], purse: Purse) -> 
     messages = [*last.messages, last.reply]
     begin = 0
     for turn in thread:
-        began = round(turn.exchange.record.call.at - run.started_at, _PLACES)
+        began = _seconds(turn.exchange.record.call.at - run.started_at)
         for index in range(begin, turn.place):
             messages[index] = _heard(messages[index], began, turn, purse)
         messages[turn.place] = _reply(messages[turn.place], agent, began, turn, purse)
@@ -151,23 +161,25 @@ def _heard(message: LineMessage, began: float, turn: Turn, purse: Purse) -> Line
 
 def _reply(message: LineMessage, agent: str, began: float, turn: Turn, purse: Purse) -> LineMessage:
     record = turn.exchange.record
-    seconds = round(record.seconds, _PLACES)
+    seconds = _seconds(record.seconds)
     first = record.first_token_seconds
     paid = purse.of_calls(turn.calls)
-    certain = all(entry.certainty in _TOLD for entry in paid)
     usage = record.usage
-    known = usage.total_tokens or any(entry.certainty in ("exact", "upstream") for entry in paid)
+    counted = bool(paid) and all(entry.certainty in ("exact", "upstream") for entry in paid)
+    cost = _cost(paid, purse)
     return msgspec.structs.replace(
         message,
-        usage=LineUsage(usage.input_tokens, usage.output_tokens, usage.cached_tokens) if known else None,
-        cost_usd=_cost(paid, purse),
-        t=round(began + seconds, _PLACES),
+        usage=LineUsage(usage.input_tokens, usage.output_tokens, usage.cached_tokens)
+        if counted or usage.total_tokens
+        else None,
+        cost_usd=cost,
+        t=_seconds(began + seconds),
         step=record.call.who.step,
         model="" if record.model == agent else record.model,
         endpoint=record.endpoint,
         seconds=seconds,
-        first_token_s=None if first is None else round(first, _PLACES),
-        certainty="exact" if certain else "estimated",
+        first_token_s=None if first is None else _seconds(first),
+        certainty="exact" if counted or cost is None else "estimated",
     )
 
 
@@ -193,7 +205,7 @@ def _rest_line(run: RunRow, entry: Entry, nanodollars: int) -> LineEntry:
         kind=entry.kind,
         what=entry.model,
         cost_usd=None if unpriced else exact_usd(nanodollars),
-        t=round(entry.at - run.started_at, _PLACES),
+        t=_seconds(entry.at - run.started_at),
         step=entry.step,
         endpoint=entry.endpoint,
         certainty="exact" if entry.certainty in _TOLD else "estimated",

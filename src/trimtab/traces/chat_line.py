@@ -18,7 +18,7 @@ Seconds = Annotated[float, Meta(ge=-1e10, le=1e10)]
 Certainty = Literal["exact", "estimated"]
 _EXACT_PLACES = -9
 _FLOAT_DIGITS = 15
-_MOST_USD = 1_000_000_000
+_MOST_USD = 9_223_372_036  # as nanodollars in 64 bits
 
 
 class LineToolCall(msgspec.Struct, frozen=True):
@@ -106,11 +106,12 @@ class ChatLine(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     note: str = ""
 
     def __post_init__(self) -> None:
-        _check(self.agent_cost_usd, "agent_cost_usd")
+        if isinstance(self.agent_cost_usd, Decimal) and not 0 <= self.agent_cost_usd < Decimal("Infinity"):
+            raise ValueError("Expected `agent_cost_usd` >= 0")
 
 
-def _check(usd: Decimal | msgspec.UnsetType | None, name: str) -> None:
-    if isinstance(usd, Decimal) and not 0 <= usd <= _MOST_USD:
+def _check(usd: Decimal | None, name: str) -> None:
+    if usd is not None and not 0 <= usd <= _MOST_USD:
         raise ValueError(f"Expected `{name}` from 0 to {_MOST_USD}")
 
 
