@@ -4,12 +4,21 @@ The heavy imports wait inside the fixtures, so that tests of single rooms start 
 """
 
 import asyncio
+import os
 import shutil
 import time
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 import uvloop
+from hypothesis import HealthCheck, settings
+
+# The same examples every time, on a machine of any speed; HYPOTHESIS_PROFILE=explore draws new ones.
+settings.register_profile(
+    "house", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile("explore", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "house"))
 
 
 @pytest.hookimpl(optionalhook=True)

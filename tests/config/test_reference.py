@@ -123,6 +123,7 @@ def test_the_exports_of_the_room_are_pinned():
         "load_text",
         "price_of",
         "prices_of",
+        "published_name",
         "secrets_of",
         "served_models",
     }

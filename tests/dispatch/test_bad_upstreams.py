@@ -8,11 +8,14 @@ import gzip
 import json
 
 import pytest
+
 from gateway.served import ask, cost, endpoint
 from gateway.upstream import EVENTS, JSON, Says, Talk, chunk, hangs, hangs_up, refuses, sends, streams
 
 PAGE = b"<html><head><title>502 Bad Gateway</title></head><body>nginx</body></html>"
-REPLY = b'{"id":"c","choices":[{"index":0,"message":{"role":"assistant","content":"Hi"},"finish_reason":"stop"}]'
+REPLY = (
+    b'{"id":"c","choices":[{"index":0,"message":{"role":"assistant","content":"Hi"},"finish_reason":"stop"}]'
+)
 USAGE = b',"usage":{"prompt_tokens":9,"completion_tokens":2,"total_tokens":11}}'
 
 
@@ -61,7 +64,12 @@ PLAIN = {
     "a list": (sends(b"[1, 2]"), 502, "upstream_error", "worst_case"),
     "no choices": (sends(b'{"choices": []}'), 502, "upstream_error", "worst_case"),
     "too deep": (sends(b'{"choices":' * 5000), 502, "upstream_broken_reply", "worst_case"),
-    "invalid UTF-8": (sends(REPLY.replace(b"Hi", b"\xff\xfe") + USAGE), 502, "upstream_broken_reply", "exact"),
+    "invalid UTF-8": (
+        sends(REPLY.replace(b"Hi", b"\xff\xfe") + USAGE),
+        502,
+        "upstream_broken_reply",
+        "exact",
+    ),
     "an error behind a 200": (
         sends(b'{"error": {"message": "no capacity"}}', billed=None),
         502,
@@ -71,7 +79,12 @@ PLAIN = {
     "an error with usage": (sends(b'{"error": "late"' + USAGE), 502, "upstream_error", "exact"),
     "an error as text": (sends(b'{"error": "no capacity"}', billed=None), 502, "upstream_error", None),
     "a page": (sends(PAGE, {"content-type": "text/html"}, 502, None), 502, "upstream_error", None),
-    "a page behind a 200": (sends(PAGE, {"content-type": "text/html"}), 502, "upstream_broken_reply", "worst_case"),
+    "a page behind a 200": (
+        sends(PAGE, {"content-type": "text/html"}),
+        502,
+        "upstream_broken_reply",
+        "worst_case",
+    ),
     "a redirect": (_redirects, 502, "upstream_error", None),
     "no content": (sends(b"", status=204), 502, "upstream_broken_reply", "worst_case"),
     "a teapot": (refuses(418), 502, "upstream_refused", None),
@@ -114,7 +127,9 @@ async def test_plain_calls(brief, upstream, name):
 
 
 @pytest.mark.parametrize("path", ["/v1/messages", "/v1/responses", "/v1/embeddings"])
-@pytest.mark.parametrize("name", ["half a JSON", "a list", "no choices", "a page", "hangs up", "invalid UTF-8"])
+@pytest.mark.parametrize(
+    "name", ["half a JSON", "a list", "no choices", "a page", "hangs up", "invalid UTF-8"]
+)
 async def test_other_surfaces(brief, upstream, path, name):
     script, status, code, _ = PLAIN[name]
     upstream.then(script)
@@ -265,7 +280,9 @@ async def test_a_storm_of_bad_endpoints_leaves_nothing_behind(serve, upstreams):
     assert {answer.status for answer in answers} <= {200, 400, 418, 502, 504}
     lines = await served.entries()
     assert sum(line.nanodollars for line in lines) >= sum(
-        cost(seen.billed) * (2 if upstream is good else 1) for upstream in (bad, good) for seen in upstream.seen
+        cost(seen.billed) * (2 if upstream is good else 1)
+        for upstream in (bad, good)
+        for seen in upstream.seen
     )
     async with asyncio.timeout(5):
         while served.house.pool.endpoints["bad"].in_flight or bad.open > 64:

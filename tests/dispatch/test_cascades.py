@@ -6,6 +6,7 @@ from types import ModuleType
 
 import msgspec
 import pytest
+
 from gateway.served import ask, cost, endpoint
 from gateway.upstream import Says, chunk, refuses, streams
 

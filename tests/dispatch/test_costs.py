@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+
 from gateway.served import ask, cost, endpoint
 from gateway.upstream import Says, waits
 
@@ -92,7 +93,9 @@ async def test_long_prompts_have_their_tiers_price(serve, upstream):
     tiers = "tiers = [{ above_input_tokens = 1000, input = 4.0, output = 20.0 }]"
     served = await serve(endpoint(upstream, more=f"price = {{ input = 2.0, output = 8.0, {tiers} }}"))
     for prompt in (1000, 1001):
-        upstream.then(Says(usage={"prompt_tokens": prompt, "completion_tokens": 10, "total_tokens": prompt + 10}))
+        upstream.then(
+            Says(usage={"prompt_tokens": prompt, "completion_tokens": 10, "total_tokens": prompt + 10})
+        )
         await served.post(ask())
     assert [line.nanodollars for line in await served.entries()] == [
         1000 * 2_000 + 10 * 8_000,
@@ -149,6 +152,8 @@ async def test_another_gateways_charge_is_noted_and_counted_once(serve, upstream
 
 async def test_an_outcome_of_dearer_replies_than_were_held_is_charged_in_full(serve, upstream):
     served = await serve(endpoint(upstream))
-    upstream.always = Says(usage={"prompt_tokens": 10**6, "completion_tokens": 10**6, "total_tokens": 2 * 10**6})
+    upstream.always = Says(
+        usage={"prompt_tokens": 10**6, "completion_tokens": 10**6, "total_tokens": 2 * 10**6}
+    )
     await served.post(ask())
     assert (await served.entry()).nanodollars == 11_000_000_000

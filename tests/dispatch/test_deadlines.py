@@ -4,8 +4,9 @@ import asyncio
 import socket
 
 import pytest
+
 from gateway.served import ask, cost, endpoint
-from gateway.upstream import Says, Talk, chunk, hangs, streams
+from gateway.upstream import Says, Talk, chunk, hangs, streams, waits
 
 
 def timeouts(**seconds):
@@ -143,6 +144,21 @@ async def test_the_calls_own_deadline_ends_a_stream_in_band(house, upstream, sil
     assert call.code == "deadline_exceeded"
     async with asyncio.timeout(5):
         await upstream.seen[0].closed.wait()
+
+
+async def test_the_calls_own_deadline_holds_while_it_waits_for_money(serve, upstream):
+    budget = '[[budget]]\nscope = "tenant"\nwindow = "day"\nlimit_usd = 0.0009\n'
+    served = await serve(endpoint(upstream) + budget)
+    gate = asyncio.Event()
+    upstream.always = waits(gate)
+    first = asyncio.ensure_future(served.post(ask()))
+    await upstream.arrivals(1)
+    async with asyncio.timeout(3):
+        late = await served.post(ask(), headers={"x-trimtab-timeout-seconds": "0.3"})
+    assert (late.status, late.error["code"]) == (504, "deadline_exceeded")
+    gate.set()
+    assert (await first).status == 200
+    assert len(upstream.seen) == 1
 
 
 async def test_a_call_within_its_deadline_is_served(house):

@@ -8,6 +8,7 @@ import pytest
 
 from gateway.served import ask, cost, endpoint
 from gateway.upstream import Says, Talk, chunk, hangs, refuses
+from trimtab.gateway import calls
 
 SLOW = Says(between_seconds=0.02, text="word " * 200)
 
@@ -41,7 +42,11 @@ async def test_a_plain_call_left_alone_is_cancelled_and_charged_as_worst_case(ho
     line, call = await house.entry(), await house.call()
     assert line.certainty == "worst_case"
     assert line.nanodollars >= cost(upstream.seen[0].billed)
-    assert (call.status, call.code, call.nanodollars) == ("cancelled", "client_closed_request", line.nanodollars)
+    assert (call.status, call.code, call.nanodollars) == (
+        "cancelled",
+        "client_closed_request",
+        line.nanodollars,
+    )
     (attempt,) = msgspec.json.decode(call.attempts)
     assert attempt["outcome"] == "cancelled"
 
@@ -83,6 +88,24 @@ async def test_a_client_that_stops_reading_and_goes_is_noticed(house, upstream):
     line, call = await house.entry(), await house.call()
     assert (call.status, call.nanodollars) == ("cancelled", line.nanodollars)
     assert line.nanodollars > 0
+
+
+async def test_a_client_that_stays_but_does_not_read_is_left_after_a_while(house, upstream, monkeypatch):
+    monkeypatch.setattr(calls, "_SEND_SECONDS", 0.3)
+
+    async def floods(talk: Talk):
+        talk.bill(1000)
+        await talk.open_stream()
+        while True:
+            await talk.chunk(chunk("x" * 50_000))
+
+    upstream.always = floods
+    async with client_of(house, ask(stream=True)) as reader:
+        await reader.readline()
+        reader._transport.pause_reading()
+        await _is_cut(upstream)
+        await house.at_rest()
+    assert (await house.call()).status == "cancelled"
 
 
 async def test_a_call_left_while_it_waits_for_its_turn_was_never_sent(serve, upstream):

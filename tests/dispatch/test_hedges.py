@@ -4,6 +4,7 @@ import asyncio
 
 import msgspec
 import pytest
+
 from gateway.served import ask, cost, endpoint
 from gateway.upstream import Says, Talk, chunk, hangs, refuses, waits
 

@@ -3,9 +3,9 @@
 import asyncio
 
 import pytest
+
 from gateway.served import ask, cost, endpoint
 from gateway.upstream import Says, refuses, waits
-
 from trimtab.store.schema import meter
 
 SCOPES = {

@@ -1,6 +1,7 @@
 """The exact cache: the same question of the same tenant costs nothing, where a rule asks for it."""
 
 import pytest
+
 from gateway.served import ask, endpoint
 from gateway.upstream import Says, refuses, sends
 
@@ -30,7 +31,9 @@ async def test_a_repeated_call_costs_nothing_and_asks_nobody(recalling, upstream
 async def test_plain_and_streamed_calls_recall_each_others_replies(recalling, upstream, first):
     asked = ask(**COLD)
     options = {"stream_options": {"include_usage": True}}
-    answers = [await recalling.post(asked | {"stream": s} | (options if s else {})) for s in (first, not first)]
+    answers = [
+        await recalling.post(asked | {"stream": s} | (options if s else {})) for s in (first, not first)
+    ]
     plain, streamed = answers if not first else reversed(answers)
     assert streamed.text == plain.json["choices"][0]["message"]["content"] == Says().text
     assert streamed.events[-2]["usage"] == plain.json["usage"]
@@ -42,7 +45,10 @@ async def test_plain_and_streamed_calls_recall_each_others_replies(recalling, up
     [
         ("/v1/embeddings", {"input": "Hi"}),
         ("/v1/responses", {"input": "Hi", "temperature": 0}),
-        ("/v1/messages", {"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 9, "temperature": 0}),
+        (
+            "/v1/messages",
+            {"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 9, "temperature": 0},
+        ),
     ],
 )
 async def test_other_surfaces_recall_plain_replies(recalling, upstream, path, body):
@@ -57,7 +63,9 @@ async def test_who_asks_and_how_it_is_delivered_make_no_difference(recalling, up
     assert len(upstream.seen) == 1
 
 
-@pytest.mark.parametrize("other", [{"seed": 2}, {"max_completion_tokens": 9}, {"top_p": 0.5}, {"x_vendor": 1}])
+@pytest.mark.parametrize(
+    "other", [{"seed": 2}, {"max_completion_tokens": 9}, {"top_p": 0.5}, {"x_vendor": 1}]
+)
 async def test_everything_else_does(recalling, upstream, other):
     await recalling.post(ask(**COLD))
     await recalling.post(ask(**COLD) | other)

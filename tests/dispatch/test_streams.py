@@ -146,9 +146,7 @@ async def test_a_stream_where_a_plain_reply_was_asked_is_an_endpoints_fault(hous
 
 
 async def test_the_hold_is_settled_before_the_last_bytes(house):
-    async with house.session.post(
-        f"{house.v1}/chat/completions", json=ask(stream=True)
-    ) as answer:
+    async with house.session.post(f"{house.v1}/chat/completions", json=ask(stream=True)) as answer:
         async for line in answer.content:
             if line == b"data: [DONE]\n":
                 assert house.house.ledger.open_holds == 0

@@ -1,8 +1,8 @@
 """Tools with a price: charged once for each tool call id of a run, on every surface."""
 
 import pytest
-from gateway.served import ask, endpoint
 
+from gateway.served import ask, endpoint
 from trimtab.dispatch.tools import results_of
 
 PRICED = '[[tool]]\nname = "search"\nprice_usd = 0.005\n[[tool]]\nname = "book"\nprice_usd = 1.0\n'
@@ -11,7 +11,11 @@ RUN = {"x-trimtab-run": "r1"}
 
 def called(id, name="search"):
     function = {"name": name, "arguments": "{}"}
-    return {"role": "assistant", "content": None, "tool_calls": [{"id": id, "type": "function", "function": function}]}
+    return {
+        "role": "assistant",
+        "content": None,
+        "tool_calls": [{"id": id, "type": "function", "function": function}],
+    }
 
 
 def result(id):
@@ -82,8 +86,14 @@ SURFACES = {
             "max_tokens": 9,
             "messages": [
                 HELLO,
-                {"role": "assistant", "content": [{"type": "tool_use", "id": "c1", "name": "search", "input": {}}]},
-                {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "c1", "content": "found"}]},
+                {
+                    "role": "assistant",
+                    "content": [{"type": "tool_use", "id": "c1", "name": "search", "input": {}}],
+                },
+                {
+                    "role": "user",
+                    "content": [{"type": "tool_result", "tool_use_id": "c1", "content": "found"}],
+                },
             ],
         },
     ),
@@ -129,6 +139,8 @@ async def test_tools_take_from_the_budget(serve, upstream):
     assert len(await _tools(served)) == 1
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b"{", b'{"messages": 3}', b'{"messages": [{"content": [[[]]]}]}'])
+@pytest.mark.parametrize(
+    "body", [b"", b"[]", b"{", b'{"messages": 3}', b'{"messages": [{"content": [[[]]]}]}']
+)
 def test_what_cannot_be_read_has_no_results(body):
     assert list(results_of(body)) == []

@@ -8,14 +8,28 @@ from .test_bad_clients import GOOD, PATHS, WRONG
 from .upstream import Says, Talk
 
 JSON_VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
     max_leaves=8,
 )
 FIELDS = sorted(
     {field for body in GOOD.values() for field in body}
     | {field for wrongs in WRONG.values() for wrong in wrongs for field in wrong}
-    | {"tool_choice", "stop", "text", "reasoning", "include", "functions", "modalities", "thinking", "top_logprobs"}
+    | {
+        "tool_choice",
+        "stop",
+        "text",
+        "reasoning",
+        "include",
+        "functions",
+        "modalities",
+        "thinking",
+        "top_logprobs",
+    }
 )
 PLACES = st.lists(st.integers(0, 6), max_size=4)
 
@@ -36,7 +50,10 @@ FULL = {
     | {
         "messages": [
             {"role": "system", "content": [{"type": "text", "text": "a"}]},
-            {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:image/png;base64,aa"}}]},
+            {
+                "role": "user",
+                "content": [{"type": "image_url", "image_url": {"url": "data:image/png;base64,aa"}}],
+            },
             {"role": "assistant", "tool_calls": [{"id": "1", "function": {"name": "f", "arguments": "{}"}}]},
             {"role": "tool", "tool_call_id": "1", "content": "x"},
         ],

@@ -29,9 +29,7 @@ def endpoint(upstream: Upstream, name: str = "main", models: str = '"gpt-small"'
     """The TOML of one endpoint at the upstream, priced, without retries."""
     retries = "" if "retries" in more else "retries = 0\n"
     price = "" if "price" in more else f"price = {{ input = {INPUT_USD}, output = {OUTPUT_USD} }}\n"
-    return (
-        f'[[endpoint]]\nname = "{name}"\nurl = "{upstream.url}"\nmodels = [{models}]\n{retries}{price}{more}\n'
-    )
+    return f'[[endpoint]]\nname = "{name}"\nurl = "{upstream.url}"\nmodels = [{models}]\n{retries}{price}{more}\n'
 
 
 @dataclass

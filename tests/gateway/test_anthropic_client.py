@@ -98,9 +98,7 @@ async def test_a_key_comes_in_anthropics_header(client, house):
 
 
 async def test_the_user_id_of_the_metadata_is_the_user(client, house):
-    await client.messages.create(
-        model="claude", max_tokens=5, messages=QUESTION, metadata={"user_id": "ann"}
-    )
+    await client.messages.create(model="claude", max_tokens=5, messages=QUESTION, metadata={"user_id": "ann"})
     assert (await house.entry()).user == "ann"
 
 

@@ -15,7 +15,9 @@ def messages(**members):
 
 
 async def test_headers_name_everything(house):
-    named = {f"x-trimtab-{name}": f"my-{name}" for name in ("run", "step", "workflow", "user", "task", "agent")}
+    named = {
+        f"x-trimtab-{name}": f"my-{name}" for name in ("run", "step", "workflow", "user", "task", "agent")
+    }
     answer = await house.post(ask(), headers=named | {"x-trimtab-parent": "p1"})
     assert answer.headers["x-trimtab-run"] == "my-run"
     line, called = await house.entry(), await house.call()

@@ -74,6 +74,8 @@ WRONG = {
         {"model": 3},
         {"model": None},
         {"model": ""},
+        {"model": "a\x00b"},
+        {"model": "x" * 1_000_000},
         {"messages": None},
         {"messages": []},
         {"messages": {}},
@@ -123,11 +125,22 @@ WRONG = {
         {"max_output_tokens": 0},
         {"tools": [{}]},
     ],
-    "embeddings": [{"model": {}}, {"input": None}, {"input": ""}, {"input": {}}, {"input": [None]}, {"user": []}],
+    "embeddings": [
+        {"model": {}},
+        {"input": None},
+        {"input": ""},
+        {"input": {}},
+        {"input": [None]},
+        {"user": []},
+    ],
 }
 
 
-@pytest.mark.parametrize(("surface", "wrong"), [(s, w) for s, wrongs in WRONG.items() for w in wrongs], ids=str)
+@pytest.mark.parametrize(
+    ("surface", "wrong"),
+    [(surface, wrong) for surface, wrongs in WRONG.items() for wrong in wrongs],
+    ids=lambda value: str(value)[:60],
+)
 async def test_fields_of_the_wrong_kind_are_named(house, upstream, surface, wrong):
     answer = await house.post(GOOD[surface] | wrong, PATHS[surface])
     status, _ = check_shape(answer, surface)
@@ -161,7 +174,9 @@ async def _raw(house, data, *, then=b"", wait=0.0, half_close=False):
             head = b"HTTP/1.1 100"
             while head.startswith(b"HTTP/1.1 100"):
                 head = await reader.readuntil(b"\r\n\r\n")
-            length = int(next(ln for ln in head.lower().split(b"\r\n") if b"content-length" in ln).split(b":")[1])
+            length = int(
+                next(ln for ln in head.lower().split(b"\r\n") if b"content-length" in ln).split(b":")[1]
+            )
             body = await reader.readexactly(length)
         lines = head.decode("latin-1").split("\r\n")
         headers = dict(line.lower().split(": ", 1) for line in lines[1:] if line)
@@ -236,7 +251,9 @@ async def test_the_wrong_method(house, method, surface):
     assert "POST" in got.headers["allow"] or method == "OPTIONS"
 
 
-@pytest.mark.parametrize("path", ["/", "/v1", "/v2/chat/completions", "/v1/messages/batches", "/v1/runs", "/%ff%00"])
+@pytest.mark.parametrize(
+    "path", ["/", "/v1", "/v2/chat/completions", "/v1/messages/batches", "/v1/runs", "/%ff%00"]
+)
 async def test_an_unknown_path(house, path):
     surface = "messages" if path.startswith("/v1/messages") else "chat"
     status, code = check_shape(await house.post({}, path), surface)
@@ -276,7 +293,9 @@ async def test_odd_headers_do_no_harm(house, headers):
     assert answer.status == 200
 
 
-@pytest.mark.parametrize("data", [b"\r\n\r\n", b"GET\r\n\r\n", b"\x16\x03\x01\x00\xa5\x01", b"POST / HTTP/9.9\r\n\r\n"])
+@pytest.mark.parametrize(
+    "data", [b"\r\n\r\n", b"GET\r\n\r\n", b"\x16\x03\x01\x00\xa5\x01", b"POST / HTTP/9.9\r\n\r\n"]
+)
 async def test_what_is_no_http_hurts_nobody(house, data):
     _, writer = await asyncio.open_connection("127.0.0.1", int(house.url.rsplit(":", 1)[1]))
     writer.write(data)

@@ -73,7 +73,9 @@ REPLIES = {
                 "message": {
                     "role": "assistant",
                     "content": "Hi",
-                    "tool_calls": [{"id": "t", "type": "function", "function": {"name": "f", "arguments": "{}"}}],
+                    "tool_calls": [
+                        {"id": "t", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+                    ],
                 },
                 "finish_reason": "stop",
                 "logprobs": {"content": [{"token": "Hi", "logprob": -0.1}]},
@@ -84,7 +86,10 @@ REPLIES = {
     "claude": {
         "id": "m",
         "type": "message",
-        "content": [{"type": "text", "text": "Hi"}, {"type": "tool_use", "id": "t", "name": "f", "input": {}}],
+        "content": [
+            {"type": "text", "text": "Hi"},
+            {"type": "tool_use", "id": "t", "name": "f", "input": {}},
+        ],
         "stop_reason": "end_turn",
         "usage": {"input_tokens": 5, "output_tokens": 2},
     },
@@ -108,17 +113,18 @@ def mutated(draw, good):
     for _ in range(draw(st.integers(0, 3))):
         at = draw(st.integers(0, len(data)))
         length = draw(st.integers(0, 12))
-        data = data[:at] + draw(st.binary(max_size=4) | st.just(data[at : at + length] * 2)) + data[at + length :]
+        data = (
+            data[:at]
+            + draw(st.binary(max_size=4) | st.just(data[at : at + length] * 2))
+            + data[at + length :]
+        )
     return data[: draw(st.integers(0, len(data)))] if draw(st.booleans()) else data
 
 
 @st.composite
 def rewritten_streams(draw, model):
     """Good events with something changed inside one, or in another order."""
-    if model == "claude":
-        values = list(EVENTS_OF_MESSAGES)
-    else:
-        values = [json.loads(chunk) for chunk in CHUNKS[:-1]]
+    values = list(EVENTS_OF_MESSAGES) if model == "claude" else [json.loads(chunk) for chunk in CHUNKS[:-1]]
     at = draw(st.integers(0, len(values) - 1))
     values[at] = changed(values[at], draw(PLACES), draw(JSON_VALUES))
     values = draw(st.permutations(values)) if draw(st.booleans()) else values
@@ -131,13 +137,19 @@ def answers(draw):
     """(model, content type, body) of an endpoint's answer."""
     model = draw(st.sampled_from(["gpt-small", "claude"]))
     whole = json.dumps(REPLIES[model]).encode()
-    rewritten = st.builds(lambda p, v: json.dumps(changed(REPLIES[model], p, v)).encode(), PLACES, JSON_VALUES)
+    rewritten = st.builds(
+        lambda p, v: json.dumps(changed(REPLIES[model], p, v)).encode(), PLACES, JSON_VALUES
+    )
     plain = draw(st.booleans())
     if plain:
         body = draw(st.one_of(st.binary(max_size=50), mutated(whole), rewritten))
     else:
         body = draw(st.one_of(st.binary(max_size=50), mutated(STREAMS[model]), rewritten_streams(model)))
-    return model, draw(st.sampled_from([JSON, EVENTS])) if draw(st.booleans()) else (JSON if plain else EVENTS), body
+    return (
+        model,
+        draw(st.sampled_from([JSON, EVENTS])) if draw(st.booleans()) else (JSON if plain else EVENTS),
+        body,
+    )
 
 
 class Parrot:

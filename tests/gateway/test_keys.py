@@ -102,7 +102,11 @@ async def test_a_key_made_elsewhere_is_known_at_its_first_call(house, clock):
 async def test_viewers_may_look_but_not_call(house, upstream):
     key = await house.key(role="viewer")
     answer = await house.post(ask(), headers=bearer(key))
-    assert (answer.status, answer.error["code"], answer.error["type"]) == (403, "forbidden", "permission_error")
+    assert (answer.status, answer.error["code"], answer.error["type"]) == (
+        403,
+        "forbidden",
+        "permission_error",
+    )
     assert (await house.get("/v1/models", bearer(key))).status == 200
     assert upstream.seen == []
     assert (await house.call()).status == "refused"

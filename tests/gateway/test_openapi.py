@@ -28,7 +28,11 @@ CHECKS = [
 
 def _hold_against(url, operation, mode):
     @settings(
-        max_examples=40, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck)
+        max_examples=40,
+        deadline=None,
+        database=None,
+        derandomize=True,
+        suppress_health_check=list(HealthCheck),
     )
     @given(case=operation.as_strategy(generation_mode=mode))
     def hold(case):

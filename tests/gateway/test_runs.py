@@ -45,7 +45,16 @@ async def test_runs_of_any_name_can_be_spoken_of(house, name):
 
 @pytest.mark.parametrize(
     "body",
-    [{"reward": -0.01}, {"reward": 1.01}, {"reward": "1"}, {"reward": None}, {}, {"reward": 1, "x": 1}, [], "no"],
+    [
+        {"reward": -0.01},
+        {"reward": 1.01},
+        {"reward": "1"},
+        {"reward": None},
+        {},
+        {"reward": 1, "x": 1},
+        [],
+        "no",
+    ],
 )
 async def test_outcomes_out_of_bounds_are_refused(house, body):
     await _run(house)
@@ -109,7 +118,15 @@ async def test_an_entry_of_one_id_takes_from_a_budget_once(serve, upstream):
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"kind": "model"}, {"kind": "x"}, {"usd": -1}, {"usd": 1e9}, {"id": ""}, {"what": ""}, {"id": "x" * 300}],
+    [
+        {"kind": "model"},
+        {"kind": "x"},
+        {"usd": -1},
+        {"usd": 1e9},
+        {"id": ""},
+        {"what": ""},
+        {"id": "x" * 300},
+    ],
 )
 async def test_entries_out_of_bounds_are_refused(house, wrong):
     charge = {"id": "s1", "kind": "tool", "what": "search", "usd": 0.005} | wrong

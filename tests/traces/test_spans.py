@@ -2,8 +2,10 @@
 
 import gzip
 import json
+import socket
 import subprocess
 import sys
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
@@ -134,6 +136,17 @@ def test_what_was_said_is_told_only_where_settings_say_so(collector):
 def test_many_calls_come_in_batches(collector):
     assert len(exported(collector, *[call(f"c{i}") for i in range(1200)])) == 1200
     assert 2 <= len(collector.requests) < 50
+
+
+def test_a_collector_that_is_away_delays_the_end_only_a_moment():
+    with socket.create_server(("127.0.0.1", 0)) as reserved:
+        url = f"http://127.0.0.1:{reserved.getsockname()[1]}"
+    spans = Spans(TelemetrySettings(otlp_endpoint=url), ())
+    for index in range(2000):
+        spans(call(f"c{index}"))
+    began = time.monotonic()
+    spans.close()
+    assert time.monotonic() - began < 8
 
 
 def test_a_url_that_is_none_is_refused():

@@ -24,6 +24,8 @@ from trimtab.store import Database, Journal, Writer, bury, migrate, processes, r
 from trimtab.tenants import Keyring
 from trimtab.traces import Retention
 
+_LAST_TRY_SECONDS = 3.0
+
 
 class House:
     """A whole process. Made by `open_house`; `gateway` is its ASGI application."""
@@ -122,11 +124,12 @@ class House:
     async def _bring_in(self) -> bool:
         """True when the journal holds nothing the database lacks."""
         try:
-            await self.writer.flush()
+            async with asyncio.timeout(None if self.writer.available else _LAST_TRY_SECONDS):
+                await self.writer.flush()
             if self.ledger.open_holds:
                 return False
             await self.database.run(lambda c: bury(c, self.process, self.clock.now()))
-        except StoreUnavailable:
+        except (StoreUnavailable, TimeoutError):
             return False
         return True
 

@@ -1,11 +1,14 @@
 """`trimtab traces list|show|export|import|prune`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from trimtab.cli.options import Config, Json
+
+if TYPE_CHECKING:
+    from trimtab.traces import RunRow
 
 app = typer.Typer(help="Traces: what every run did, said and cost.", no_args_is_help=True)
 Tenant = Annotated[str | None, typer.Option(help="Only of this tenant.")]
@@ -51,6 +54,10 @@ def list_traces(
         listed = [msgspec.to_builtins(row) | {"usd": usd_text(row.nanodollars)} for row in rows]
         typer.echo(msgspec.json.encode(listed).decode())
         return
+    _print_runs(rows)
+
+
+def _print_runs(rows: "list[RunRow]") -> None:
     from rich.table import Table
 
     from trimtab.cli.moments import shown_time

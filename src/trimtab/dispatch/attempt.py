@@ -4,6 +4,8 @@ Every way out of here (answer, refusal, broken stream, timeout, client gone) end
 gives the place back. `settle` is the only door to the ledger for attempts.
 """
 
+import asyncio
+
 from trimtab.core import AttemptRecord, Certainty, Clock, Hold, IdSource, PlannedAttempt, Usage
 from trimtab.core.errors import BudgetExceeded, CallError, DeadlineExceeded, UpstreamError
 from trimtab.dispatch.form import Form, form_of
@@ -75,15 +77,7 @@ class Attempt:
         await endpoint.enter(visit.call, visit.weight, left, visit.max_queued)
         self._inside = True
         self._started = desk.clock.monotonic()
-        self._hold = await desk.ledger.hold(
-            self.id,
-            visit.call.id,
-            visit.call.who,
-            visit.meters,
-            endpoint.name,
-            self.planned.model,
-            self.offer.worst_nanodollars,
-        )
+        self._hold = await self._set_aside()
         body = endpoint_body(visit, endpoint.settings, self.form, self.planned.model)
         headers = endpoint_headers(visit, endpoint, self.id)
         self._require_open()
@@ -102,6 +96,24 @@ class Attempt:
         if answer.status >= 300 or answer.status < 200:
             raise refusal_of(endpoint, answer, await answer.body())
         return answer
+
+    async def _set_aside(self) -> Hold:
+        """The hold of the worst case; the call's own deadline does not wait for others' holds to settle."""
+        visit, desk = self.visit, self._desk
+        left = None if visit.call.deadline is None else visit.left_seconds(desk.clock.now())
+        try:
+            async with asyncio.timeout(left):
+                return await desk.ledger.hold(
+                    self.id,
+                    visit.call.id,
+                    visit.call.who,
+                    visit.meters,
+                    self.endpoint.name,
+                    self.planned.model,
+                    self.offer.worst_nanodollars,
+                )
+        except TimeoutError as error:
+            raise DeadlineExceeded("the call's own deadline passed before money was set aside") from error
 
     def _require_open(self) -> None:
         """The breaker may have closed the way while this attempt waited, unless it is the plan's last.

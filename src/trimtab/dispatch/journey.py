@@ -10,7 +10,7 @@ from collections.abc import Callable
 import msgspec
 
 from trimtab.core import PlannedAttempt, Usage
-from trimtab.core.errors import BudgetExceeded, BadRequest, CallError, QueueFull, UpstreamError
+from trimtab.core.errors import BadRequest, BudgetExceeded, CallError, QueueFull, UpstreamError
 from trimtab.dispatch.attempt import LOST_HEDGE, Attempt, Desk, reason_of
 from trimtab.dispatch.live import Live
 from trimtab.dispatch.reading import Events, is_stream, whole_reply, within
@@ -148,8 +148,9 @@ class Journey:
         form, visit = attempt.form, attempt.visit
         try:
             reply = form.reply(body, visit.asked)
-            streamed = visit.call.stream and form.stream_of_reply is not None
-            return reply, form.stream_of_reply(body, visit.asked) if streamed else reply
+            if not visit.call.stream or form.stream_of_reply is None:
+                return reply, reply
+            return reply, form.stream_of_reply(body, visit.asked)
         except (BadRequest, ValueError, KeyError, TypeError) as error:
             raise UpstreamError(
                 f"endpoint {attempt.endpoint.name} sent a reply that cannot be translated: {error}",

@@ -52,7 +52,7 @@ def openapi_json() -> bytes:
 
 def _paths() -> dict[str, Any]:
     plain = {"application/json": {"schema": {"type": "object"}}}
-    streamed = {"text/event-stream": {"schema": {"type": "string"}}}
+    streamed: dict[str, Any] = {"text/event-stream": {}}
     ok: dict[str, Any] = {"200": {"description": "the reply", "content": plain}}
     reply: dict[str, Any] = {"200": {"description": "the reply", "content": plain | streamed}}
     run = [{"name": "run", "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}]

@@ -18,12 +18,12 @@ _MOST_TOPPED_UP = 16
 class Slice:
     """`free` may be given to holds, `held` is. `beyond` is what the store had left for others when last asked.
 
-    `pace` is what is spent a second, `failed_at` when the store last failed us (monotonic). A `blind` slice was
+    `pace` is what is spent a second, `failures` how often the store failed us. A `blind` slice was
     not leased: the store was away.
     """
 
     __slots__ = (
-        "beyond", "blind", "failed_at", "free", "held", "lock", "meter", "need", "pace", "settled", "spent",
+        "beyond", "blind", "failures", "free", "held", "lock", "meter", "need", "pace", "settled", "spent",
         "used_at",
     )  # fmt: skip
 
@@ -38,7 +38,7 @@ class Slice:
         self.spent = 0
         self.pace = 0.0
         self.blind = False
-        self.failed_at = float("-inf")
+        self.failures = 0
         self.lock = asyncio.Lock()
 
     @property
@@ -106,12 +106,12 @@ class Slices:
         slice.free += amount
         slice.beyond, slice.settled = beyond, settled
 
-    def note_failure(self, meter_ids: Iterable[str], at: float) -> None:
-        """The store did not answer for these meters; `at` is monotonic."""
+    def note_failure(self, meter_ids: Iterable[str]) -> None:
+        """The store did not answer for these meters."""
         for meter_id in meter_ids:
             slice = self._slices.get(meter_id)
             if slice is not None:
-                slice.failed_at = at
+                slice.failures += 1
 
     def idle(self, before: float, wanted: Iterable[str]) -> list[tuple[Meter, int]]:
         """Take out what can be given back: all free money of wanted meters, and slices long unused."""

@@ -59,9 +59,9 @@ class Teller:
     async def take(self, slices: Slices, meter: Meter, amount: int) -> None:
         """Move `amount` from the meter to held. Raises BudgetExceeded or StoreUnavailable."""
         slice = slices.of(meter, self._clock.now())
-        began = self._clock.monotonic()
+        began, failures = self._clock.monotonic(), slice.failures
         async with slice.lock:
-            await self._stand_up(slice, began)
+            await self._stand_up(slice, failures)
             while not slices.take((meter,), amount, self._clock.now()):
                 grant = await self._lease(slices, slice, amount)
                 if grant.amount:
@@ -73,15 +73,16 @@ class Teller:
 
     async def take_rate(self, slices: Slices, meter: Meter, amount: int) -> bool:
         """Like `take` for requests and tokens, without waiting; False when used up."""
-        now, began = self._clock.now(), self._clock.monotonic()
+        now = self._clock.now()
         slice = slices.of(meter, now)
+        failures = slice.failures
         if slices.take((meter,), amount, now):
             return True
         async with slice.lock:
             if slices.take((meter,), amount, now):
                 return True
             try:
-                if slice.failed_at < began:
+                if slice.failures == failures:
                     await self._lease(slices, slice, amount)
             except StoreUnavailable:
                 self._lease_blind(slice)
@@ -90,9 +91,9 @@ class Teller:
     async def force(self, slices: Slices, meter: Meter, amount: int) -> None:
         """Like `take`, past the limit if it must be. Raises StoreUnavailable."""
         slice = slices.of(meter, self._clock.now())
-        began = self._clock.monotonic()
+        failures = slice.failures
         async with slice.lock:
-            await self._stand_up(slice, began)
+            await self._stand_up(slice, failures)
             while slice.free < amount:
                 lacking = amount - slice.free
                 await self._ask([Ask(meter, lacking, lacking, force=True)], slices)
@@ -133,9 +134,9 @@ class Teller:
         need = amount - slice.free
         return (await self._ask([Ask(slice.meter, need, max(need, slice.target))], slices))[0]
 
-    async def _stand_up(self, slice: Slice, began: float) -> None:
-        """Make sure that the leases are ours. Who waited while the store failed another need not try it himself."""
-        if slice.failed_at > began:
+    async def _stand_up(self, slice: Slice, failures: int) -> None:
+        """Make sure that the leases are ours. Who waited while the store failed another does not try it himself."""
+        if slice.failures != failures:
             raise StoreUnavailable("the database did not answer")
         if self.stands:
             return
@@ -143,7 +144,7 @@ class Teller:
         try:
             await self._database.run(self._beat, _GRANT_SECONDS)
         except (Fenced, StoreUnavailable) as error:
-            slice.failed_at = self._clock.monotonic()
+            slice.failures += 1
             raise StoreUnavailable(f"the database has not heard of this process for long: {error}") from error
         self.renew(heard_at)
 
@@ -180,7 +181,7 @@ class Teller:
         except StoreUnavailable:
             given_up.set()
             self.doubt(ask.meter for ask in asks)
-            slices.note_failure(ids, self._clock.monotonic())
+            slices.note_failure(ids)
             raise
         finally:
             self._asking.subtract(ids)

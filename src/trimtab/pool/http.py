@@ -7,7 +7,7 @@ away stops the generation it would pay for.
 
 import asyncio
 import io
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 
 import aiohttp
 from yarl import URL
@@ -54,7 +54,7 @@ class Answer:
             parts.append(part)
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
-    async def parts(self) -> AsyncIterator[bytes]:
+    async def parts(self) -> AsyncGenerator[bytes, None]:
         """The body as it comes. Raises UpstreamError, DeadlineExceeded."""
         content = self._response.content
         try:

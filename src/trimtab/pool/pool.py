@@ -8,6 +8,8 @@ from trimtab.core import Call, Clock, Offer, Price
 from trimtab.core.errors import UnknownModel
 from trimtab.pool.endpoint import Endpoint
 
+_LONGEST_SHOWN = 200
+
 
 class Pool:
     """Constructed by `app/`. `prices` by (endpoint, model)."""
@@ -44,6 +46,7 @@ class Pool:
         known = self._models.get(name)
         if known is not None and known.candidates:
             return known.candidates
+        name = name[:_LONGEST_SHOWN]
         close = difflib.get_close_matches(name, self.names, n=3, cutoff=0.5)
         hint = f"; did you mean {', '.join(close)}?" if close else f"; known: {', '.join(self.names[:20])}"
         raise UnknownModel(f"no endpoint serves the model {name!r}{hint}", param="model")

@@ -21,7 +21,7 @@ from trimtab.store.journal import Journal, Position, Record, read_chunk
 _log = logging.getLogger(__name__)
 _MOST_PENDING = 20_000
 _RETRY_SECONDS = 0.5
-_APPLY_SECONDS = 30.0
+_APPLY_SECONDS = 10.0
 Work = Callable[[Connection], None]
 
 

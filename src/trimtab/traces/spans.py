@@ -21,12 +21,11 @@ class Spans:
         if not settings.otlp_endpoint.startswith(("http://", "https://")):
             raise ConfigError(f"{settings.otlp_endpoint!r} is no http:// or https:// URL", key=_KEY)
         try:
-            from trimtab.traces.otlp_spans import Pending, open_processor
+            from trimtab.traces.otlp_spans import Batches
         except ImportError as error:
             remedy = "spans need OpenTelemetry, which is not installed: pip install 'trimtab[otel]'"
             raise ConfigError(remedy, key=_KEY) from error
-        self._pending = Pending
-        self._processor = open_processor(
+        self._batches = Batches(
             settings.otlp_endpoint,
             settings.service_name,
             providers_of(endpoints),
@@ -35,8 +34,8 @@ class Spans:
 
     def __call__(self, record: CallRecord) -> None:
         """Queue one finished call."""
-        self._processor.on_end(self._pending(record))
+        self._batches.add(record)
 
     def close(self) -> None:
         """Send what waits and stop; takes up to a few seconds while the collector is away."""
-        self._processor.shutdown()  # type: ignore[no-untyped-call]
+        self._batches.close()

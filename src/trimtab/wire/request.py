@@ -21,6 +21,7 @@ from trimtab.wire.request_shape import (
 
 MESSAGE_TOKENS = 16
 TOOLS_TOKENS = 700
+LONGEST_MODEL = 200
 
 _STATELESS = (
     "is not kept here: this gateway is stateless. Send the whole conversation as `input` items "
@@ -189,7 +190,7 @@ def _limit(asked: ChatAsked) -> int | None:
 
 
 def _require_model(model: str) -> None:
-    if not model or "\x00" in model:
+    if not model or len(model) > LONGEST_MODEL or "\x00" in model:
         raise BadRequest("model: expected the name of a model", param="model")
 
 
