@@ -10,7 +10,13 @@ import time
 from contextlib import closing
 from pathlib import Path
 
+import msgspec
 import pytest
+
+from trimtab.app.policies import policies_of
+from trimtab.config import load
+from trimtab.core import Decision
+from trimtab.routing import same
 
 DATA = Path(os.environ.get("TRIMTAB_DATA", Path(__file__).parents[3] / "shared" / "data"))
 RUNS = DATA / "tau2_traces" / "runs.jsonl.gz"
@@ -104,3 +110,14 @@ def test_an_agent_that_is_not_recorded_is_named(tmp_path):
     done = trimtab("replay", str(path), "--agents", "nobody")
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
+
+
+def test_every_decision_of_the_demo_can_be_replayed_to_the_same_plan(tmp_path):
+    done = trimtab("demo", "--runs", "20", "--data", str(tmp_path / "d"), "--json")
+    assert done.returncode == 0, done.stderr
+    policies = policies_of(load(tmp_path / "d" / "trimtab.toml", {}).settings)
+    with closing(sqlite3.connect(tmp_path / "d" / "trimtab.sqlite")) as connection:
+        rows = connection.execute("SELECT decision FROM call WHERE decision IS NOT NULL").fetchall()
+    decisions = [msgspec.json.decode(row[0], type=Decision) for row in rows]
+    assert len(decisions) > 60
+    assert all(same(decision, policies) for decision in decisions)

@@ -6,7 +6,7 @@ import pytest
 
 import trimtab.config
 from trimtab.config import Settings, example_toml, load_text, secrets_of
-from trimtab.config.reference import main, preamble_example, reference_markdown
+from trimtab.config.reference import main, reference_markdown
 from trimtab.config.schema import description, plain, root_type
 from trimtab.core.errors import ConfigError
 
@@ -23,7 +23,8 @@ def test_the_page_is_written_where_it_is_asked_for(tmp_path):
 
 
 def test_the_complete_example_loads_and_has_every_table():
-    settings = load_text(preamble_example(), "example.toml", {}).settings
+    example = reference_markdown().split("```toml\n")[1].split("```")[0]
+    settings = load_text(example, "example.toml", {}).settings
     empty = {name for name in Settings.__struct_fields__ if not getattr(settings, name)}
     assert not empty
     assert set(

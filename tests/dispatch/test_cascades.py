@@ -170,7 +170,7 @@ async def test_a_judged_stream_that_breaks_off_is_never_seen(build):
 async def test_a_judged_stream_that_breaks_off_after_its_usage_is_charged_exactly(build):
     served, small, large = await build('kind = "finish_reason"')
     usage = {"prompt_tokens": 10, "completion_tokens": 2, "total_tokens": 12}
-    small.always = streams(chunk("Half", usage=usage), ends=False)
+    small.always = streams(chunk("Whole", "length", usage=usage), ends=False)
     await served.post(ask("smart", stream=True))
     broken, _ = await served.entries()
     assert (broken.certainty, broken.input_tokens, broken.output_tokens) == ("exact", 10, 2)

@@ -99,6 +99,13 @@ async def test_faults_of_an_endpoint_go_to_the_next(pair, status):
     assert (await served.entry()).endpoint == "second"
 
 
+@pytest.mark.parametrize("status", [401, 402, 403, 404])
+async def test_faults_that_last_are_not_tried_again_at_the_same_endpoint(patient, upstream, status):
+    upstream.always = refuses(status)
+    assert (await patient.post(ask())).status == 502
+    assert len(upstream.seen) == 1
+
+
 @pytest.mark.parametrize("status", [400, 413, 422])
 async def test_what_an_endpoint_says_of_the_request_itself_is_passed_on(pair, status):
     served, first, second = pair

@@ -107,12 +107,42 @@ async def test_after_its_first_event_the_break_is_told_in_band(serve, upstream, 
     assert len(upstream.seen) == 1
 
 
-async def test_usage_told_before_the_break_is_charged_exactly(house, upstream):
-    usage = {"prompt_tokens": 12, "completion_tokens": 3, "total_tokens": 15}
-    upstream.always = streams(chunk("Half", usage=usage), ends=False)
+USAGE = {"prompt_tokens": 12, "completion_tokens": 30, "total_tokens": 42}
+
+
+async def test_a_break_after_the_reply_and_its_usage_is_charged_exactly(house, upstream):
+    upstream.always = streams(chunk("Whole", "stop", usage=USAGE), ends=False)
     await house.post(ask(stream=True))
     line = await house.entry()
-    assert (line.certainty, line.input_tokens, line.output_tokens) == ("exact", 12, 3)
+    assert (line.certainty, line.input_tokens, line.output_tokens) == ("exact", 12, 30)
+
+
+async def test_usage_told_while_the_reply_goes_on_is_not_taken_for_all_of_it(house, upstream):
+    upstream.then(streams(chunk("Half", usage=USAGE), ends=False))
+    await house.post(ask(stream=True))
+    upstream.then(streams(chunk("Half", usage=USAGE), hangs=True))
+    await house.post(ask(stream=True), headers={"x-trimtab-timeout-seconds": "0.3"})
+    broken, left = await house.entries()
+    assert (broken.certainty, left.certainty) == ("worst_case", "estimated")
+    assert min(broken.output_tokens, left.output_tokens) >= 30
+
+
+async def test_running_totals_of_a_stream_end_in_the_last_one(house, upstream):
+    totals = [USAGE | {"completion_tokens": n, "total_tokens": 12 + n} for n in (0, 1, 2)]
+    pieces = [chunk("a", usage=totals[0]), chunk("b", usage=totals[1]), chunk("", "stop", usage=totals[2])]
+    upstream.always = streams(*pieces, b"data: [DONE]\n\n")
+    await house.post(ask(stream=True))
+    line = await house.entry()
+    assert (line.certainty, line.input_tokens, line.output_tokens) == ("exact", 12, 2)
+
+
+async def test_a_messages_stream_cut_after_its_usage_is_charged_exactly(serve, upstream):
+    served = await serve(endpoint(upstream, more='style = "anthropic"'))
+    upstream.always = Says(ends_with_done=False)
+    answer = await served.post(*asked("messages"))
+    line = await served.entry()
+    assert (line.certainty, line.nanodollars) == ("exact", cost(upstream.seen[0].billed))
+    assert said(answer) == Says().text
 
 
 async def test_a_stream_without_done_is_whole_when_it_finished(house, upstream):

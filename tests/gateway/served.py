@@ -155,6 +155,8 @@ class Served:
     def _faults(self) -> list[str]:
         house = self.house
         faults = [f"{house.ledger.open_holds} open holds"] if house.ledger.open_holds else []
+        if taken := house.http._session.connector._acquired:
+            faults.append(f"{len(taken)} connections to endpoints")
         for place in house.pool.endpoints.values():
             if place.in_flight or len(place.queue):
                 faults.append(f"{place.name}: {place.in_flight} in flight, {len(place.queue)} queued")

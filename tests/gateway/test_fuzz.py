@@ -16,7 +16,7 @@ from .upstream import EVENTS, JSON, Talk
 BOUNDED = settings(
     deadline=None,
     database=None,
-    derandomize=True,
+    derandomize=False,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
@@ -27,10 +27,13 @@ async def both_styles(serve, upstreams):
     first, second = await upstreams(), await upstreams()
     first.always = second.always = Sturdy()
     claude = endpoint(second, "anthropic", '"claude"', 'style = "anthropic"')
-    return await serve(endpoint(first, "openai") + claude + '[[tool]]\nname = "f"\nprice_usd = 0.001\n')
+    tool = '[[tool]]\nname = "f"\nprice_usd = 0.001\n'
+    rule = '[[rule]]\nwhen = "size(user) < 3"\nrecall_seconds = 60\nrecall_sampled = true\n'
+    budget = '[[budget]]\nscope = "tenant"\nlimit_usd = 1000000.0\n'
+    return await serve(endpoint(first, "openai") + claude + tool + rule + budget)
 
 
-@settings(BOUNDED, max_examples=1000)
+@settings(BOUNDED, max_examples=12000)
 @given(request=requests(), model=st.sampled_from(["gpt-small", "claude"]))
 async def test_requests(both_styles, request, model):
     surface, body = request
@@ -152,6 +155,20 @@ def answers(draw):
     )
 
 
+JUDGED = """
+[[model]]
+name = "judged"
+candidates = ["gpt-small", "claude"]
+policy = "careful"
+[[model]]
+name = "claude"
+quality = 0.9
+[policy.careful]
+kind = "cascade"
+verifiers = [{ kind = "finish_reason" }, { kind = "tool_calls" }, { kind = "json_schema" }]
+"""
+
+
 class Parrot:
     """Sends what it was given, in pieces, and ends well or not."""
 
@@ -175,20 +192,22 @@ async def parrots(serve, upstreams):
     parrot = first.always = second.always = Parrot()
     never = "breaker = { failures = 1000000 }\n"
     claude = endpoint(second, "anthropic", '"claude"', 'style = "anthropic"\n' + never)
-    return await serve(endpoint(first, "openai", more=never) + claude), parrot
+    return await serve(endpoint(first, "openai", more=never) + claude + JUDGED), parrot
 
 
-@settings(BOUNDED, max_examples=1000)
+@settings(BOUNDED, max_examples=12000)
 @given(
     answer=answers(),
     surface=st.sampled_from(["chat", "messages", "responses"]),
     stream=st.booleans(),
     piece=st.sampled_from([1 << 20, 37, 3]),
     ends=st.booleans(),
+    judged=st.booleans(),
 )
-async def test_what_endpoints_answer(parrots, answer, surface, stream, piece, ends):
+async def test_what_endpoints_answer(parrots, answer, surface, stream, piece, ends, judged):
     served, parrot = parrots
     model, parrot.headers, parrot.body = answer
+    model = "judged" if judged else model
     parrot.piece, parrot.ends = piece, ends
     got = await served.post(GOOD[surface] | {"model": model, "stream": stream}, PATHS[surface])
     if got.status != 200:

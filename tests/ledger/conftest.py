@@ -1,8 +1,8 @@
 """Fixtures for tests of the ledger: a database, a clock, and branches that are closed at the end."""
 
 import pytest
-from store.made import FlakyDatabase, Hands
 
+from store.made import FlakyDatabase, Hands
 from trimtab.store import url_of
 
 from .bank import Branch

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from store.made import FlakyDatabase, Hands, leases, rows
 
+from store.made import FlakyDatabase, Hands, leases, rows
 from trimtab.core.errors import BudgetExceeded, LedgerUnavailable, StoreUnavailable
 from trimtab.store import Database, recover_journals, url_of
 
@@ -111,7 +111,7 @@ class Bank(RuleBasedStateMachine):
     @precondition(lambda self: self.silence)
     @rule(branch=BRANCH)
     def fall_silent(self, branch):
-        """One branch is not heard of for a whole lease, while the others look on; then it goes on as if nothing were."""
+        """One branch is not heard of for a whole lease, while the others look on; then it goes on."""
         self.clear_weather()
         for _ in range(int(LEASE_SECONDS) + 2):
             self.clock.at += 1.0
@@ -145,7 +145,11 @@ class Bank(RuleBasedStateMachine):
     def what_is_spent_or_may_be_is_within_the_limits(self):
         if not hasattr(self, "books") or self.silence:
             return
-        exposed = {id: self.charged.get(id, worst) for id, (worst, _) in self.worst.items() if id not in self.released}
+        exposed = {
+            id: self.charged.get(id, worst)
+            for id, (worst, _) in self.worst.items()
+            if id not in self.released
+        }
         assert sum(exposed.values()) <= DAY_LIMIT + self.forced
         for run in {held.run for _, held in self.worst.values()}:
             of_run = sum(amount for id, amount in exposed.items() if self.worst[id][1].run == run)
@@ -159,7 +163,11 @@ class Bank(RuleBasedStateMachine):
         live = {row["id"] for row in rows(self.books, "process") if row["state"] == "live"}
         for place in self.branches:
             if place.at_rest and place.name in live:
-                mine = {meter: amount for (process, meter), amount in leased.items() if process == place.name and amount}
+                mine = {
+                    meter: amount
+                    for (process, meter), amount in leased.items()
+                    if process == place.name and amount
+                }
                 assert mine == place.wholes()
 
     def teardown(self):

@@ -3,8 +3,8 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from store.made import meter
 
+from store.made import meter
 from trimtab.core import Charge
 from trimtab.ledger import Slices
 
@@ -125,7 +125,9 @@ def test_a_slice_below_zero_is_made_up_for_first(slices):
     assert slices.short(100.5, 0.5, {RUN.id})[0] == (slices.known(RUN.id), 15)
 
 
-MOVES = st.lists(st.tuples(st.sampled_from(["take", "give", "grant", "idle", "force"]), st.integers(0, 200)), max_size=40)
+MOVES = st.lists(
+    st.tuples(st.sampled_from(["take", "give", "grant", "idle", "force"]), st.integers(0, 200)), max_size=40
+)
 
 
 @given(MOVES)

@@ -4,8 +4,8 @@ import asyncio
 import threading
 
 import pytest
-from store.made import leases, meter_row, rows
 
+from store.made import leases, meter_row, rows
 from trimtab.core.errors import BudgetExceeded, StoreUnavailable
 from trimtab.ledger import teller as tellers
 from trimtab.store import bury, processes
@@ -20,7 +20,11 @@ def day(place):
 
 
 def leased_to(database, place):
-    return {meter: amount for (process, meter), amount in leases(database).items() if process == place.name and amount}
+    return {
+        meter: amount
+        for (process, meter), amount in leases(database).items()
+        if process == place.name and amount
+    }
 
 
 class Gate:

@@ -2,5 +2,5 @@ from trimtab import pool
 
 
 def test_the_exports_of_the_room_are_these():
-    assert pool.__all__ == ["Answer", "Endpoint", "Http", "MachineCost", "Pool"]
+    assert pool.__all__ == ["Answer", "Endpoint", "Http", "MachineCost", "Patience", "Pool"]
     assert all(hasattr(pool, name) for name in pool.__all__)

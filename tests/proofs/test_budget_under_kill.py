@@ -25,6 +25,7 @@ RUNS = 40
 SETTINGS = """
 [ledger]
 wait_seconds = 1.0
+durability = "{durability}"
 
 [[tenant]]
 name = "*"
@@ -53,7 +54,10 @@ class Day:
         # Less than what all calls together would cost, so that the budget runs out.
         self.limit = int(CALLS * MOST_TOKENS * 0.25 * OUTPUT_USD * 1_000 * self.rng.uniform(0.5, 1.0))
         self.upstream = upstream
-        text = SETTINGS.format(url=upstream.url, input=INPUT_USD, output=OUTPUT_USD, limit=f"{self.limit / 1e9:.9f}")
+        text = SETTINGS.format(
+            url=upstream.url, input=INPUT_USD, output=OUTPUT_USD, limit=f"{self.limit / 1e9:.9f}",
+            durability=["process", "disk"][seed % 2],
+        )  # fmt: skip
         self.gateway = Gateway(folder, text)
         self.seen = []
         self.lives = asyncio.Event()
@@ -155,7 +159,9 @@ def check_clients(entries, bills, calls):
     assert len(whole) > CALLS // 10, tally(calls)
     for seen in whole:
         lines = by_call[seen.call]
-        answered = [line for line in lines if line["certainty"] == ("exact" if seen.script["told"] else "estimated")]
+        answered = [
+            line for line in lines if line["certainty"] == ("exact" if seen.script["told"] else "estimated")
+        ]
         assert len(answered) == 1, lines
         if seen.script["told"]:
             assert answered[0]["nanodollars"] == bills[answered[0]["id"]].nanodollars

@@ -108,7 +108,9 @@ async def test_many_calls_through_two_gateways_sum_up_to_the_bill(house, upstrea
         client = Client(session)
         scripts = [SCRIPT | {"tokens": number % (MOST + 1), "told": number % 5 > 0} for number in range(120)]
         calls = [
-            client.call(edge.url, script, MOST, stream=number % 2 == 0, headers={"x-trimtab-run": f"r{number % 7}"})
+            client.call(
+                edge.url, script, MOST, stream=number % 2 == 0, headers={"x-trimtab-run": f"r{number % 7}"}
+            )
             for number, script in enumerate(scripts)
         ]
         seen = await asyncio.gather(*calls)
@@ -122,11 +124,19 @@ async def test_many_calls_through_two_gateways_sum_up_to_the_bill(house, upstrea
     paid = {id: line for id, line in lines.items() if line["endpoint"] == "main"}
     noted = [line for line in lines.values() if line["endpoint"] == "central"]
     assert set(paid) == set(bills)
-    assert sum(line["nanodollars"] for line in lines.values()) == sum(line["nanodollars"] for line in paid.values())
-    assert sum(line["upstream_nanodollars"] for line in noted) == sum(line["nanodollars"] for line in paid.values())
+    assert sum(line["nanodollars"] for line in lines.values()) == sum(
+        line["nanodollars"] for line in paid.values()
+    )
+    assert sum(line["upstream_nanodollars"] for line in noted) == sum(
+        line["nanodollars"] for line in paid.values()
+    )
     for id, line in paid.items():
         exact = line["certainty"] == "exact"
-        assert line["nanodollars"] == bills[id].nanodollars if exact else line["nanodollars"] >= bills[id].nanodollars
+        assert (
+            line["nanodollars"] == bills[id].nanodollars
+            if exact
+            else line["nanodollars"] >= bills[id].nanodollars
+        )
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["plain", "streamed"])
@@ -149,7 +159,9 @@ async def test_a_kill_of_either_leaves_the_money_counted_once(house, upstream, w
     slow = SCRIPT | {"tokens": MOST, "delay": 0.1}
     async with Client.open() as session:
         client = Client(session)
-        calls = [asyncio.ensure_future(client.call(edge.url, slow, MOST, stream=n % 2 == 0)) for n in range(20)]
+        calls = [
+            asyncio.ensure_future(client.call(edge.url, slow, MOST, stream=n % 2 == 0)) for n in range(20)
+        ]
         await until(lambda: upstream.under_way == 20)
         (edge if which == "edge" else central).kill()
         seen = await asyncio.gather(*calls)

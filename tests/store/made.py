@@ -71,7 +71,14 @@ def release(id):
 
 def call(id, at=1.0, who=ACME):
     facts = Call(
-        id=id, at=at, surface="chat", model="small", who=who, input_tokens=3, max_output_tokens=4, stream=False
+        id=id,
+        at=at,
+        surface="chat",
+        model="small",
+        who=who,
+        input_tokens=3,
+        max_output_tokens=4,
+        stream=False,
     )
     return CallRecord(call=facts, status="ok", seconds=0.5, http_status=200)
 

@@ -126,7 +126,9 @@ def test_late_entries_leave_the_new_lease_alone(database, m):
 def test_burial_charges_open_holds_and_gives_the_rest_back(database, m):
     apply(database, [hold("a", 100, [m]), hold("b", 60, [m]), entry("b", 10, [m])])
     lines = database.transact(lambda c: bury(c, "p1", 9.0))
-    assert [(line.id, line.nanodollars, line.certainty, line.at) for line in lines] == [("a", 100, "worst_case", 9.0)]
+    assert [(line.id, line.nanodollars, line.certainty, line.at) for line in lines] == [
+        ("a", 100, "worst_case", 9.0)
+    ]
     assert meter_row(database, m) == (110, 0)
     assert leases(database) == {}
     assert count(database, "hold") == 0
@@ -135,7 +137,19 @@ def test_burial_charges_open_holds_and_gives_the_rest_back(database, m):
 def test_a_worst_case_entry_keeps_whose_it_was():
     held = hold("a", 100, [meter()])
     line = worst_case(held, 9.0)
-    for name in ("id", "call", "tenant", "run", "user", "workflow", "step", "key", "endpoint", "model", "charges"):
+    for name in (
+        "id",
+        "call",
+        "tenant",
+        "run",
+        "user",
+        "workflow",
+        "step",
+        "key",
+        "endpoint",
+        "model",
+        "charges",
+    ):
         assert getattr(line, name) == getattr(held, name)
 
 
@@ -215,7 +229,10 @@ def test_meters_of_shared_batches_are_locked_in_one_order(database, m):
                 failures.append(error)
             start = upto
 
-    threads = [threading.Thread(target=work, args=("p1", limits)), threading.Thread(target=work, args=("p2", limits[::-1]))]
+    threads = [
+        threading.Thread(target=work, args=("p1", limits)),
+        threading.Thread(target=work, args=("p2", limits[::-1])),
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -19,8 +19,10 @@ from trimtab.store.journal import Position, lock_folder, read_chunk, read_journa
 
 from .made import call, damage, entry, hold, release
 
+START = Position()
 
-def records_of(folder, start=Position()):
+
+def records_of(folder, start=START):
     return [record for record, _ in read_journal(folder, start)]
 
 
@@ -197,7 +199,9 @@ def test_a_record_that_a_full_disk_cut_off_is_not_there_and_harms_no_other(tmp_p
     subprocess.run([sys.executable, "-c", script, str(tmp_path / "journal" / "p")], check=True)
 
 
-def test_a_segment_that_cannot_be_begun_leaves_the_old_one_growing(journal, small_segments, monkeypatch, caplog):
+def test_a_segment_that_cannot_be_begun_leaves_the_old_one_growing(
+    journal, small_segments, monkeypatch, caplog
+):
     j = journal()
     real = os.open
 

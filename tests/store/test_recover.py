@@ -38,7 +38,11 @@ def test_a_dead_process_is_settled(database, root):
     m = meter(limit=1_000)
     enter(database, "p1")
     ask(database, "p1", m, need=500)
-    died(root, "p1", [hold("a", 100, [m]), entry("a", 70, [m]), hold("b", 60, [m]), hold("c", 5, [m]), release("c")])
+    died(
+        root,
+        "p1",
+        [hold("a", 100, [m]), entry("a", 70, [m]), hold("b", 60, [m]), hold("c", 5, [m]), release("c")],
+    )
     lines = recover_journals(database, root, 9.0)
     assert [line.id for line in lines] == ["b"]
     assert entries_of(database) == {"a": (70, "exact"), "b": (60, "worst_case")}
@@ -79,7 +83,13 @@ def test_a_process_buried_while_silent_is_corrected_by_its_journal(database, roo
     j = Journal(root / "p1")
     upto = j.append(hold("a", 100, [m]))
     apply(database, [hold("a", 100, [m])], upto=upto)
-    for record in (entry("a", 70, [m]), hold("b", 60, [m]), entry("b", 10, [m]), call("b"), hold("c", 30, [m])):
+    for record in (
+        entry("a", 70, [m]),
+        hold("b", 60, [m]),
+        entry("b", 10, [m]),
+        call("b"),
+        hold("c", 30, [m]),
+    ):
         j.append(record)
     j.close()
     database.transact(lambda c: bury(c, "p1", 5.0))
@@ -116,7 +126,9 @@ def test_a_torn_tail_is_no_hindrance(database, root):
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_recovery_over_a_bad_line_brings_everything_in_once(tmp_path, fresh_database, root, monkeypatch, seed):
+def test_recovery_over_a_bad_line_brings_everything_in_once(
+    tmp_path, fresh_database, root, monkeypatch, seed
+):
     """Some transactions fail, of some the answer is lost: recovery is begun again until it is through."""
     from trimtab.store import url_of
 
@@ -159,7 +171,9 @@ def test_sweeps_of_several_processes_at_once_settle_each_journal_once(database, 
     enter(database, *names)
     for name in names:
         ask(database, name, m, need=1_000)
-        died(root, name, [hold(f"{name}-a", 100, [m]), entry(f"{name}-a", 70, [m]), hold(f"{name}-b", 60, [m])])
+        died(
+            root, name, [hold(f"{name}-a", 100, [m]), entry(f"{name}-a", 70, [m]), hold(f"{name}-b", 60, [m])]
+        )
     failures = []
 
     def sweep():
@@ -231,7 +245,9 @@ def test_a_killed_recovery_is_taken_up_again(tmp_path, fresh_database, root):
     ask(database, "p1", m, need=5_000)
     died(root, "p1", [record for n in range(8) for record in (hold(f"h{n}", 100, [m]), call(f"c{n}"))])
     for steps in (2, 2, 3, 2, 100):
-        subprocess.run([sys.executable, "-c", textwrap.dedent(script), str(tmp_path), str(steps)], check=False)
+        subprocess.run(
+            [sys.executable, "-c", textwrap.dedent(script), str(tmp_path), str(steps)], check=False
+        )
     assert list(root.iterdir()) == []
     assert (count(database, "call"), count(database, "entry"), count(database, "hold")) == (8, 8, 0)
     assert meter_row(database, m) == (800, 0)

@@ -24,6 +24,7 @@ def test_the_room_exports_what_others_were_promised():
         "chat_of_messages_request",
         "chat_of_responses_request",
         "encode_event",
+        "error_event",
         "error_message",
         "messages_of_chat_reply",
         "messages_of_chat_request",

@@ -72,7 +72,7 @@ class House:
             ledger=self.ledger,
             recall=ExactRecall(self.database, self.writer, clock),
             tools=ToolPrices(tools, self.ledger) if tools else None,
-            recording=Recording(settings, self.writer, self.ledger, clock, self.watchers.all),
+            recording=Recording(self.writer, self.ledger, clock, self.watchers.all),
         )
         return Dispatch(settings, rooms, clock, ids)
 

@@ -25,11 +25,6 @@ def reference_markdown() -> str:
     return "\n".join([preamble, top, *map(_section, _tables(root))]).rstrip("\n") + "\n"
 
 
-def preamble_example() -> str:
-    """The TOML of the complete example on the page."""
-    return reference_markdown().split("```toml\n")[1].split("```")[0]
-
-
 def _tables(root: inspect.StructType) -> list[inspect.StructType]:
     """Every table in the order of the file, inner ones behind the first that holds them."""
     tables: list[inspect.StructType] = []

@@ -1,6 +1,6 @@
 """The vocabulary of the house: frozen values, money, time and errors. Imports no other room."""
 
-from trimtab.core.call import Attribution, Call, Capability, Role, Surface
+from trimtab.core.call import Attribution, Call, Capability, Role, RunSource, Surface
 from trimtab.core.clock import Clock, SystemClock
 from trimtab.core.decision import Decision, Verdict
 from trimtab.core.ids import IdSource
@@ -35,6 +35,7 @@ __all__ = [
     "Rates",
     "Release",
     "Role",
+    "RunSource",
     "Surface",
     "SystemClock",
     "Unit",

@@ -6,6 +6,7 @@ import msgspec
 
 Surface = Literal["chat", "messages", "responses", "embeddings"]
 Capability = Literal["tools", "json_schema", "vision", "audio", "logprobs", "reasoning", "n", "embeddings"]
+RunSource = Literal["headers", "metadata", "traceparent", "single", "hosted"]
 Role = Literal["viewer", "operator", "admin"]
 
 
@@ -21,7 +22,7 @@ class Attribution(msgspec.Struct, frozen=True, gc=False):
     parent_call: str = ""
     task: str = ""
     agent: str = ""
-    source: Literal["headers", "metadata", "traceparent", "single", "hosted"] = "single"
+    source: RunSource = "single"
 
 
 _BYTES_A_TOKEN = 4

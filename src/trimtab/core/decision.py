@@ -7,7 +7,10 @@ from trimtab.core.offer import Offer, Plan
 
 
 class Decision(msgspec.Struct, frozen=True, gc=False):
-    """A routing decision with its inputs. `unit` in [0, 1) is the only randomness a policy gets."""
+    """A routing decision with its inputs. `unit` in [0, 1) is the only randomness a policy gets.
+
+    `reasons` name the rules that were passed over because they failed on this call.
+    """
 
     policy: str
     call: Call

@@ -23,7 +23,6 @@ class AttemptRecord(msgspec.Struct, frozen=True, gc=False):
     outcome: Literal["answered", "rejected", "failed", "cancelled", "lost_hedge"]
     status: int | None = None
     error: str = ""
-    verdict: str = ""
     nanodollars: int = 0
     usage: Usage = Usage()
 

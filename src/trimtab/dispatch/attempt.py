@@ -33,7 +33,8 @@ class Desk:
 class Attempt:
     """Created for one planned attempt; `begin` opens it, exactly one of the ends closes it.
 
-    Whoever reads its answer notes in `usage` what the endpoint told, and in `seen_bytes` how much it sent.
+    Whoever reads its answer notes in `usage` what the endpoint told of the whole reply, in `told_tokens` what
+    it told of the output by now, and in `seen_bytes` how much it sent.
     """
 
     def __init__(self, desk: Desk, visit: Visit, endpoint: Endpoint, planned: PlannedAttempt) -> None:
@@ -43,6 +44,7 @@ class Attempt:
         self.id = desk.ids.new(desk.clock.now())
         self.first_token_seconds: float | None = None
         self.seen_bytes = 0
+        self.told_tokens = 0
         self.usage: Usage | None = None
         self._at = desk.clock.now()
         self._started = desk.clock.monotonic()
@@ -200,7 +202,8 @@ class Attempt:
         call = self.visit.call
         most = call.max_output_tokens * call.choices
         hidden = "reasoning" in self.offer.capabilities
-        output = most if hidden else min(most, self.seen_bytes + more_tokens * call.choices)
+        seen = max(self.seen_bytes, self.told_tokens) + more_tokens * call.choices
+        output = most if hidden else max(min(most, seen), self.told_tokens)
         return Usage(input_tokens=call.input_tokens, output_tokens=output)
 
     def _worst(self) -> Usage:

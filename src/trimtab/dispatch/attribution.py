@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from trimtab.core import Attribution
-from trimtab.dispatch.inbound import Hints, RunSource
+from trimtab.core import Attribution, RunSource
+from trimtab.dispatch.inbound import Hints
 from trimtab.tenants import KeyFacts
 from trimtab.wire import RequestFacts
 

@@ -118,7 +118,7 @@ class Dispatch:
         visit = Visit(inbound, facts, key, call, asked, started)
         tenant = self._tenants.get(key.tenant) or self._tenants.get("*") or _OTHERS
         visit.weight, visit.max_queued = tenant.weight, tenant.max_queued
-        visit.keeps_content = (tenant.content or self._settings.traces.content) != "drop"
+        visit.content = tenant.content or self._settings.traces.content
         visit.meters = self._rooms.ledger.meters(call.who, now)
         visit.enforce_maximum = bool(visit.meters)
         return visit

@@ -1,13 +1,10 @@
 """What comes into the hallway and what goes out of it, free of HTTP."""
 
 from collections.abc import AsyncGenerator
-from typing import Literal
 
 import msgspec
 
-from trimtab.core import Surface
-
-RunSource = Literal["headers", "metadata", "traceparent", "single", "hosted"]
+from trimtab.core import RunSource, Surface
 
 
 class Hints(msgspec.Struct, frozen=True, gc=False):

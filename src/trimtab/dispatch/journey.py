@@ -21,6 +21,8 @@ from trimtab.routing import Verifiers, read_context
 from trimtab.scheduling import HedgeBudget, delay, hedge_budget
 
 _ENDS_PLAN = ("upstream_refused", BudgetExceeded.code)
+# Another endpoint may serve, but the same one will say the same again.
+_LASTING_FAULTS = (401, 402, 403, 404)
 _BASE_SECONDS = 0.25
 _CAP_SECONDS = 10.0
 _LONGEST_WAIT_SECONDS = 30.0
@@ -90,7 +92,8 @@ class Journey:
                 return await self._try(visit, planned)
             except UpstreamError as error:
                 wait = self._patience(visit, error, tried, last=last)
-                if tried == tries or not error.retryable or wait is None:
+                lasting = not error.retryable or error.status in _LASTING_FAULTS
+                if tried == tries or lasting or wait is None:
                     raise
             await asyncio.sleep(wait)
         raise AssertionError

@@ -8,7 +8,7 @@ from trimtab.core.errors import CallError, DeadlineExceeded, RunCancelled, Upstr
 from trimtab.dispatch.attempt import Attempt, reason_of
 from trimtab.dispatch.form import StreamTranslator
 from trimtab.dispatch.reading import Events
-from trimtab.wire import SseEvent, anthropic_error, encode_event, openai_error
+from trimtab.wire import SseEvent, error_event
 
 Judge = Callable[[bytes], str]
 
@@ -61,9 +61,7 @@ class Live:
 
     async def abandon(self, reason: str) -> None:
         """Nobody wants the rest: what was generated is charged, the endpoint's stream is closed."""
-        self.failure = self.failure or UpstreamError(
-            reason, endpoint=self.attempt.endpoint.name, code=RunCancelled.code
-        )
+        self.failure = self.failure or RunCancelled(reason)
         self._keep()
         await self._source.aclose()
         await self.attempt.abandon(reason)
@@ -119,8 +117,4 @@ class Live:
 
     def _error_piece(self, error: CallError) -> bytes:
         message = f"the stream broke off and cannot be resumed: {error.message}"
-        if self.attempt.visit.call.surface == "chat":
-            return encode_event(openai_error(message, "upstream_error", error.code, None))
-        if self.attempt.visit.call.surface == "messages":
-            return encode_event(anthropic_error(message, "api_error"), "error")
-        return encode_event(openai_error(message, "upstream_error", error.code, None), "error")
+        return error_event(self.attempt.visit.call.surface, message, "upstream_error", error.code)

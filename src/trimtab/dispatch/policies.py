@@ -64,7 +64,8 @@ class Router:
         """The decision of the chosen policy, with everything it saw. Raises BadRequest."""
         unit = sticky_unit(call.who.run, choice.policy)
         plan = self._policies[choice.policy].choose(call, offers, unit)
-        return Decision(choice.policy, call, offers, unit, plan, choice.rule)
+        faults = tuple(f"rule {fault.rule!r} cannot be judged: {fault.reason}" for fault in choice.faults)
+        return Decision(choice.policy, call, offers, unit, plan, choice.rule, faults)
 
 
 def _name(rule: RuleSettings, at: int) -> str:

@@ -3,7 +3,6 @@
 import asyncio
 import re
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
 from typing import Annotated
 
 import msgspec
@@ -24,7 +23,7 @@ from trimtab.wire import (
 UPSTREAM_COST_HEADER = "x-trimtab-cost-nanodollars"
 COST_EVENT = "trimtab"
 _END_SECONDS = 1.0
-_FINISH = re.compile(rb'"finish_reason": ?"')
+_FINISH = re.compile(rb'"(?:finish|stop)_reason": ?"')
 
 
 Nanodollars = Annotated[int, msgspec.Meta(ge=0, le=1 << 62)]
@@ -99,17 +98,18 @@ class Events:
         """Events in order. Raises UpstreamError for a broken stream or an error told in-band,
         DeadlineExceeded.
         """
+        parts = self._answer.parts()
         try:
-            async with aclosing(self._answer.parts()) as parts:
-                async for part in parts:
-                    for event in self._parser.feed(part):
-                        if self._take(event):
-                            yield event
+            async for part in parts:
+                for event in filter(self._take, self._parser.feed(part)):
+                    yield event
         except BrokenStream as error:
             raise self._error(f"sent a broken stream: {error}", "upstream_broken_reply") from error
         except (UpstreamError, DeadlineExceeded):
             if not self._ended:
                 raise
+        finally:
+            await parts.aclose()
         if self._ended:
             return
         if self._parser.pending.strip():
@@ -127,7 +127,6 @@ class Events:
         self._attempt.seen_bytes += len(data)
         if b'"usage"' in data:
             self._usage.feed(data)
-            self._attempt.usage = self._usage.usage
         if data == b"[DONE]" or event.event == "message_stop":
             self.finished = self._ended = True
             self._answer.hurry(_END_SECONDS)
@@ -137,7 +136,17 @@ class Events:
             raise self._error("sent an event that is not JSON", "upstream_broken_reply")
         elif _FINISH.search(data):
             self.finished = True
+        self._note_usage()
         return True
+
+    def _note_usage(self) -> None:
+        """Counts told before the reply is finished are of what was made by then, not of all that is billed."""
+        usage = self._usage.usage
+        if usage is None:
+            return
+        self._attempt.told_tokens = usage.output_tokens
+        if self.finished:
+            self._attempt.usage = usage
 
     def _take_cost(self, data: bytes) -> None:
         try:

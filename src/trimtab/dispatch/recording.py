@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Callable
 
-from trimtab.config import ContentMode, Settings
 from trimtab.core import CallRecord, CallStatus, Clock, Usage
 from trimtab.core.errors import (
     BudgetExceeded,
@@ -30,17 +29,12 @@ class Recording:
 
     def __init__(
         self,
-        settings: Settings,
         writer: Writer,
         ledger: Ledger,
         clock: Clock,
         watchers: tuple[Watcher, ...] = (),
     ) -> None:
         self._writer, self._ledger, self._clock, self._watchers = writer, ledger, clock, watchers
-        self._content = settings.traces.content
-        self._by_tenant: dict[str, ContentMode] = {
-            tenant.name: tenant.content for tenant in settings.tenant if tenant.content is not None
-        }
 
     def answered(self, visit: Visit, endpoint: str, model: str, usage: Usage, reply: bytes) -> None:
         """A call that was answered by a model."""
@@ -79,7 +73,7 @@ class Recording:
         who = visit.call.who
         spent = usage.total_tokens or sum(attempt.usage.total_tokens for attempt in visit.attempts)
         self._ledger.finish_rates(visit.charges, spent)
-        request, reply = self._content_of(who.tenant, visit.inbound.body, reply)
+        request, reply = _content_of(visit, reply)
         record = CallRecord(
             call=visit.call,
             status=status,
@@ -107,8 +101,10 @@ class Recording:
         for watch in self._watchers:
             watch(record)
 
-    def _content_of(self, tenant: str, request: bytes, reply: bytes) -> tuple[bytes, bytes]:
-        mode = self._by_tenant.get(tenant) or self._by_tenant.get("*") or self._content
-        if mode == "store":
-            return request, reply
-        return (redact(request), redact(reply)) if mode == "redact" else (b"", b"")
+
+def _content_of(visit: Visit, reply: bytes) -> tuple[bytes, bytes]:
+    """Request and reply as the visit's content setting leaves them."""
+    request = visit.inbound.body
+    if visit.content == "store":
+        return request, reply
+    return (redact(request), redact(reply)) if visit.content == "redact" else (b"", b"")

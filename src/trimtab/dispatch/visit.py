@@ -1,5 +1,6 @@
 """One call's passage through the hallway: what each stage learns and the later ones need."""
 
+from trimtab.config import ContentMode
 from trimtab.core import AttemptRecord, Call, Charge, Decision, Meter, Offer
 from trimtab.dispatch.form import Asked
 from trimtab.dispatch.inbound import Inbound
@@ -15,6 +16,7 @@ class Visit:
         "attempts",
         "call",
         "charges",
+        "content",
         "decision",
         "digest",
         "enforce_maximum",
@@ -22,7 +24,6 @@ class Visit:
         "first_token_seconds",
         "inbound",
         "key",
-        "keeps_content",
         "max_queued",
         "meters",
         "nanodollars",
@@ -48,8 +49,13 @@ class Visit:
         self.digest = ""
         self.weight = 1.0
         self.max_queued = 0
-        self.keeps_content = True
+        self.content: ContentMode = "store"
         self.enforce_maximum = False
+
+    @property
+    def keeps_content(self) -> bool:
+        """Whether anything of what was said may be kept."""
+        return self.content != "drop"
 
     def left_seconds(self, now: float) -> float:
         """Seconds until the call's own deadline, from the clock's epoch `now`; infinity without one."""

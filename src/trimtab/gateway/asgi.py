@@ -1,11 +1,11 @@
 """The few ASGI motions the doors share: reading a bounded body, answering with bytes."""
 
-import asyncio
 from collections.abc import Mapping
 
 from starlette.types import Message, Receive, Scope, Send
 
 from trimtab.core.errors import BadRequest, TooLarge
+from trimtab.pool import Patience
 
 JSON = b"application/json"
 EVENTS = b"text/event-stream; charset=utf-8"
@@ -16,12 +16,12 @@ class Gone(Exception):
     """The client closed the connection before its request was whole."""
 
 
-async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
+async def read_body(scope: Scope, receive: Receive, limit: int, patience: Patience) -> bytes:
     """The whole request body. Raises TooLarge above `limit` bytes, BadRequest when it does not come, Gone."""
     for name, value in scope["headers"]:
         if name == b"content-length" and value.isdigit() and int(value) > limit:
             raise _too_large(limit)
-    message = await _next(receive)
+    message = await _next(receive, patience)
     body: bytes = message.get("body", b"")
     if not message.get("more_body"):
         if len(body) > limit:
@@ -29,7 +29,7 @@ async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
         return body
     parts, size = [body], len(body)
     while message.get("more_body"):
-        message = await _next(receive)
+        message = await _next(receive, patience)
         part = message.get("body", b"")
         size += len(part)
         if size > limit:
@@ -38,9 +38,9 @@ async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
     return b"".join(parts)
 
 
-async def _next(receive: Receive) -> Message:
+async def _next(receive: Receive, patience: Patience) -> Message:
     try:
-        async with asyncio.timeout(_BODY_SECONDS):
+        with patience.within(_BODY_SECONDS):
             message = await receive()
     except TimeoutError:
         raise BadRequest(f"the request body did not come within {_BODY_SECONDS:g} s") from None

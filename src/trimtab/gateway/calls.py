@@ -16,7 +16,8 @@ from trimtab.dispatch import Dispatch, Inbound, PlainReply, Reply, StreamReply
 from trimtab.gateway.asgi import EVENTS, Gone, header_list, read_body, send_bytes
 from trimtab.gateway.errors import error_reply
 from trimtab.gateway.hints import hints_of
-from trimtab.wire import anthropic_error, encode_event, openai_error
+from trimtab.pool import Patience
+from trimtab.wire import error_event
 
 _log = logging.getLogger(__name__)
 _PATIENCE_SECONDS = 0.1
@@ -32,12 +33,13 @@ class CallDoor:
 
     def __init__(self, surface: Surface, dispatch: Dispatch, max_body_bytes: int) -> None:
         self._surface, self._dispatch, self._limit = surface, dispatch, max_body_bytes
+        self._patience = Patience()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         try:
             hints, key = hints_of(scope["headers"])
-            body = await read_body(scope, receive, self._limit)
+            body = await read_body(scope, receive, self._limit, self._patience)
             inbound = Inbound(self._surface, body, key, is_loopback(scope), hints)
             with _Watch(receive) as watch:
                 reply = await self._answer(inbound)
@@ -72,34 +74,32 @@ class CallDoor:
         async with aclosing(reply.pieces) as pieces:
             # Asked for before the head is sent, so that whatever follows, closing them cleans up.
             piece = await anext(pieces, b"")
-            await _send_in_time(send, {"type": "http.response.start", "status": 200, "headers": headers})
+            start = {"type": "http.response.start", "status": 200, "headers": headers}
+            await _send_in_time(send, start, self._patience)
             try:
-                await _send_piece(send, piece)
+                await _send_piece(send, piece, self._patience)
                 async for piece in pieces:
-                    await _send_piece(send, piece)
+                    await _send_piece(send, piece, self._patience)
             except CallError as error:
-                await _send_piece(send, self._told(error))
+                await _send_piece(send, self._told(error), self._patience)
             except Exception as error:  # the edge of the process
-                await _send_piece(
-                    send, self._told(_fault(error, dict(reply.headers).get("x-trimtab-run", "")))
-                )
-        await _send_in_time(send, {"type": "http.response.body", "body": b""})
+                told = self._told(_fault(error, dict(reply.headers).get("x-trimtab-run", "")))
+                await _send_piece(send, told, self._patience)
+        await _send_in_time(send, {"type": "http.response.body", "body": b""}, self._patience)
 
     def _told(self, error: CallError) -> bytes:
-        if self._surface == "messages":
-            return encode_event(anthropic_error(error.message, "api_error"), "error")
-        return encode_event(openai_error(error.message, "api_error", error.code, None))
+        return error_event(self._surface, error.message, "api_error", error.code)
 
 
-async def _send_piece(send: Send, piece: bytes) -> None:
+async def _send_piece(send: Send, piece: bytes, patience: Patience) -> None:
     if piece:
-        await _send_in_time(send, {"type": "http.response.body", "body": piece, "more_body": True})
+        await _send_in_time(send, {"type": "http.response.body", "body": piece, "more_body": True}, patience)
 
 
-async def _send_in_time(send: Send, message: Message) -> None:
+async def _send_in_time(send: Send, message: Message, patience: Patience) -> None:
     """A client that does not read may not hold a place for ever. Raises Gone."""
     try:
-        async with asyncio.timeout(_SEND_SECONDS):
+        with patience.within(_SEND_SECONDS):
             await send(message)
     except TimeoutError:
         raise Gone from None

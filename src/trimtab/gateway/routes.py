@@ -4,7 +4,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from trimtab.dispatch import Dispatch
 from trimtab.gateway.calls import CallDoor
@@ -27,7 +27,7 @@ class Gateway:
         self._calls, self._rest = calls, rest
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one connection's request, or the lifespan."""
+        """Serve one request."""
         if scope["type"] == "http" and scope["method"] == "POST":
             door = self._calls.get(scope["path"])
             if door is not None:
@@ -41,7 +41,6 @@ def build_gateway(
     runs: RunDoor,
     house: HouseDoor,
     max_body_bytes: int,
-    lifespan: Lifespan[Starlette] | None = None,
 ) -> Gateway:
     """Put the doors in their places."""
     calls = {
@@ -59,9 +58,7 @@ def build_gateway(
         Route("/openapi.json", _openapi),
         *[Route(path, _post_only, methods=["GET", "PUT", "PATCH", "DELETE"]) for path in CALL_PATHS],
     ]
-    rest = Starlette(
-        routes=routes, lifespan=lifespan, exception_handlers={404: _not_found, 405: _wrong_method}
-    )
+    rest = Starlette(routes=routes, exception_handlers={404: _not_found, 405: _wrong_method})
     return Gateway(calls, rest)
 
 

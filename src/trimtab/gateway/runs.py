@@ -24,7 +24,7 @@ from trimtab.gateway.calls import is_loopback
 from trimtab.gateway.errors import error_reply
 from trimtab.gateway.hints import hints_of
 from trimtab.ledger import Ledger
-from trimtab.pool import Pool
+from trimtab.pool import Patience, Pool
 from trimtab.store import Database, Writer, runs
 from trimtab.tenants import KeyFacts, Keyring
 
@@ -66,7 +66,7 @@ class RunDoor:
         self, keyring: Keyring, ledger: Ledger, writer: Writer, database: Database, clock: Clock
     ) -> None:
         self._keyring, self._ledger, self._writer = keyring, ledger, writer
-        self._database, self._clock = database, clock
+        self._database, self._clock, self._patience = database, clock, Patience()
 
     async def outcome(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Record a reward of a run, any time after its first call; the latest one stands."""
@@ -113,7 +113,11 @@ class RunDoor:
         _, presented = hints_of(scope["headers"])
         key = await self._keyring.open(presented, loopback=is_loopback(scope))
         key.require("operator")
-        return key, bounded(scope["path_params"]["run"]), await read_body(scope, receive, _SMALL_BODY)
+        return (
+            key,
+            bounded(scope["path_params"]["run"]),
+            await read_body(scope, receive, _SMALL_BODY, self._patience),
+        )
 
     async def _require_run(self, tenant: str, run: str) -> None:
         """Raises NotFound. While the database is away nobody can know, and the outcome is taken."""

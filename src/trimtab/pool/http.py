@@ -14,6 +14,7 @@ from yarl import URL
 
 from trimtab.config import TimeoutSettings
 from trimtab.core.errors import DeadlineExceeded, UpstreamError
+from trimtab.pool.patience import Patience
 
 _KEEPALIVE_SECONDS = 30
 _MOST_REPLY_BYTES = 64 * 1024 * 1024
@@ -34,12 +35,13 @@ class Answer:
         response: aiohttp.ClientResponse,
         endpoint: str,
         timeouts: TimeoutSettings,
+        patience: Patience,
         total_at: float,
         due_at: float,
     ) -> None:
         self._response, self._endpoint, self._timeouts = response, endpoint, timeouts
         self._total_at, self._due_at = total_at, due_at
-        self._idle = timeouts.idle
+        self._idle, self._patience = timeouts.idle, patience
         self.status = response.status
         self.headers: Mapping[str, str] = response.headers
 
@@ -85,7 +87,7 @@ class Answer:
         part = content.read_nowait()
         if part or content.at_eof():
             return part
-        async with asyncio.timeout_at(min(until, now + self._idle)):
+        with self._patience.until(min(until, now + self._idle)):
             return await content.readany()
 
     def _too_slow(self) -> UpstreamError | DeadlineExceeded:
@@ -116,6 +118,7 @@ class Http:
     def __init__(self) -> None:
         self._session: aiohttp.ClientSession | None = None
         self._urls: dict[str, URL] = {}
+        self._patience = Patience()
         self._timeouts: dict[float, aiohttp.ClientTimeout] = {}
 
     async def start(self) -> None:
@@ -159,8 +162,9 @@ class Http:
             allow_redirects=False,
         )
         try:
-            async with asyncio.timeout_at(min(now + head_seconds, due_at)):
-                return Answer(await request, endpoint, timeouts, now + timeouts.total, due_at)
+            with self._patience.until(min(now + head_seconds, due_at)):
+                response = await request
+            return Answer(response, endpoint, timeouts, self._patience, now + timeouts.total, due_at)
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL) as error:
             raise _not_sent(endpoint, error) from error
         except TimeoutError as error:

@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Mapping, Sequence
 
-from trimtab.config import EndpointSettings, ModelSettings, Settings
+from trimtab.config import EndpointSettings, ModelSettings, Settings, TenantSettings
 from trimtab.core import Call, Clock, Offer, Price
 from trimtab.core.errors import UnknownModel
 from trimtab.pool.endpoint import Endpoint
@@ -21,7 +21,8 @@ class Pool:
         prices: Mapping[tuple[str, str], Price],
         clock: Clock,
     ) -> None:
-        tenant_limit = max((tenant.max_queued for tenant in settings.tenant), default=256)
+        # Each call brings its own tenant's bound; this one must not cut off tenants without a table.
+        tenant_limit = max(each.max_queued for each in (*settings.tenant, TenantSettings(name="*")))
         self.endpoints = {
             each.name: Endpoint(each, secrets.get(each.name, ""), clock, tenant_limit)
             for each in settings.endpoint

@@ -1,4 +1,4 @@
-"""Rules from settings: `[[rule]] when = "<CEL>"` picks the policy, models and recall of the calls it matches.
+"""Rules from settings: `[[rule]] when = "<CEL>"` picks the policy and models of the calls it matches.
 
 The first rule that holds wins. A rule that fails on a call does not match it, and says so for the log.
 """
@@ -14,7 +14,7 @@ from trimtab.routing.facts import VARIABLES, CallFacts
 
 
 class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`policy` and `models` empty: those that would serve anyway. `recall_seconds` 0: no exact recall.
+    """`policy` and `models` empty: those that would serve anyway.
 
     `when` reads the variables of `facts.VARIABLES`; the default matches every call.
     """
@@ -23,7 +23,6 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     when: str = "true"
     policy: str = ""
     models: tuple[str, ...] = ()
-    recall_seconds: int = 0
 
 
 class Fault(msgspec.Struct, frozen=True, gc=False):

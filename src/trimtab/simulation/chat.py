@@ -32,7 +32,7 @@ class Message(msgspec.Struct, frozen=True, omit_defaults=True):
     """One message of a request; `content` is written even where it is null."""
 
     role: Literal["system", "user", "assistant", "tool"]
-    content: str | None
+    content: str | list[msgspec.Raw] | None
     tool_calls: tuple[ToolCall, ...] = ()
     tool_call_id: str | None = None
 
@@ -72,15 +72,33 @@ class Stamp(msgspec.Struct, frozen=True):
     fingerprint: str
 
 
-class _CachedTokens(msgspec.Struct):
+class _PromptDetails(msgspec.Struct, omit_defaults=True):
     cached_tokens: int | None = 0
+    cache_write_tokens: int | None = 0
+
+
+class _CompletionDetails(msgspec.Struct, omit_defaults=True):
+    reasoning_tokens: int | None = 0
 
 
 class _WireUsage(msgspec.Struct, omit_defaults=True):
     prompt_tokens: int
     completion_tokens: int
     total_tokens: int | None = None
-    prompt_tokens_details: _CachedTokens | None = None
+    prompt_tokens_details: _PromptDetails | None = None
+    completion_tokens_details: _CompletionDetails | None = None
+
+    def known(self) -> Usage:
+        """The same in the vocabulary of the house."""
+        prompt = self.prompt_tokens_details or _PromptDetails()
+        completion = self.completion_tokens_details or _CompletionDetails()
+        return Usage(
+            input_tokens=self.prompt_tokens,
+            output_tokens=self.completion_tokens,
+            cached_tokens=prompt.cached_tokens or 0,
+            cache_write_tokens=prompt.cache_write_tokens or 0,
+            reasoning_tokens=completion.reasoning_tokens or 0,
+        )
 
 
 class _FunctionDelta(msgspec.Struct):
@@ -120,8 +138,14 @@ _EVENT = msgspec.json.Decoder(_Event)
 
 
 def _wire_usage(usage: Usage) -> _WireUsage:
-    cached = _CachedTokens(usage.cached_tokens) if usage.cached_tokens else None
-    return _WireUsage(usage.input_tokens, usage.output_tokens, usage.total_tokens, cached)
+    cached, written, reasoning = usage.cached_tokens, usage.cache_write_tokens, usage.reasoning_tokens
+    return _WireUsage(
+        usage.input_tokens,
+        usage.output_tokens,
+        usage.total_tokens,
+        _PromptDetails(cached, written) if cached or written else None,
+        _CompletionDetails(reasoning) if reasoning else None,
+    )
 
 
 def plain_body(reply: Reply, stamp: Stamp) -> bytes:
@@ -225,12 +249,7 @@ class ReplyReader:
         if event.error is not None:
             self.fault = event.error.message or "error event"
         if event.usage is not None:
-            details = event.usage.prompt_tokens_details
-            self._usage = Usage(
-                input_tokens=event.usage.prompt_tokens,
-                output_tokens=event.usage.completion_tokens,
-                cached_tokens=(details.cached_tokens or 0) if details else 0,
-            )
+            self._usage = event.usage.known()
         for choice in event.choices[:1]:
             self._finish = choice.finish_reason or self._finish
             for said in (choice.message, choice.delta):

@@ -22,24 +22,29 @@ _FAULT_CHARACTERS = 300
 
 
 class Identity(msgspec.Struct, frozen=True):
-    """Whose run it is; `key` is the tenant's API key."""
+    """Whose run it is; `key` is the tenant's API key. `agent` is left empty where the called model is one."""
 
     run: str
     workflow: str
     tenant: str
     user: str
     key: str
+    task: str = ""
+    agent: str = ""
 
     def headers(self, step: str) -> dict[str, str]:
         """The headers of a call of this run."""
-        return {
+        said = {
             "authorization": f"Bearer {self.key}",
             "content-type": "application/json",
             "x-trimtab-run": self.run,
             "x-trimtab-workflow": self.workflow,
             "x-trimtab-step": step,
             "x-trimtab-user": self.user,
+            "x-trimtab-task": self.task,
+            "x-trimtab-agent": self.agent,
         }
+        return {name: value for name, value in said.items() if value}
 
 
 class _Try(msgspec.Struct):

@@ -1,4 +1,4 @@
-"""Recorded agent runs: a streaming, typed reader of JSONL (plain or gzip) in the shape of tau2 traces.
+"""Recorded agent runs: a streaming, typed reader of JSONL (plain or gzip), tau2 traces and our own exports.
 
 Used by the cassette and the replay; it reads one line at a time and never holds the whole file.
 """
@@ -8,8 +8,9 @@ import hashlib
 import re
 import zlib
 from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 import msgspec
 
@@ -18,10 +19,11 @@ from trimtab.core.errors import DataError
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _T = TypeVar("_T")
+Tokens = Annotated[int, msgspec.Meta(ge=0, le=2**31)]
 
 
 class RecordedToolCall(msgspec.Struct, frozen=True):
-    """A tool call; `arguments` is the JSON text of an object, as recorded."""
+    """A tool call; `arguments` is the JSON of an object (`{"_raw": text}` where a model wrote none)."""
 
     id: str
     name: str
@@ -31,23 +33,43 @@ class RecordedToolCall(msgspec.Struct, frozen=True):
         if not bytes(self.arguments).lstrip().startswith(b"{"):
             raise ValueError("Expected `object` of arguments")
 
+    @property
+    def text(self) -> str:
+        """The arguments as the model wrote them."""
+        fields = msgspec.json.decode(self.arguments, type=dict[str, object])
+        raw = fields.get("_raw") if len(fields) == 1 else None
+        return raw if isinstance(raw, str) else bytes(self.arguments).decode()
+
 
 class RecordedUsage(msgspec.Struct, frozen=True):
-    """Tokens the provider reported for one message."""
+    """Tokens of one message; what was cached is part of `prompt_tokens`, reasoning of `completion_tokens`."""
 
-    prompt_tokens: int
-    completion_tokens: int
+    prompt_tokens: Tokens
+    completion_tokens: Tokens
+    cached_tokens: Tokens = 0
+    cache_write_tokens: Tokens = 0
+    reasoning_tokens: Tokens = 0
 
     def known(self) -> Usage:
         """The same in the vocabulary of the house."""
-        return Usage(input_tokens=self.prompt_tokens, output_tokens=self.completion_tokens)
+        return Usage(
+            input_tokens=self.prompt_tokens,
+            output_tokens=self.completion_tokens,
+            cached_tokens=self.cached_tokens,
+            cache_write_tokens=self.cache_write_tokens,
+            reasoning_tokens=self.reasoning_tokens,
+        )
 
 
 class RecordedMessage(msgspec.Struct, frozen=True):
-    """One message. `audience` says whose tool call a tool message answers; `t` is seconds from the start."""
+    """One message. `audience` says whose tool call a tool message answers; `t` is seconds from the start.
+
+    Our own exports tell of a reply also its `step`, its `model` where that is not the run's agent, the `seconds`
+    it took, and with `certainty` whether its usage was told or estimated.
+    """
 
     role: Literal["system", "user", "assistant", "tool"]
-    content: str | None
+    content: str | list[msgspec.Raw] | None
     tool_calls: tuple[RecordedToolCall, ...] = ()
     tool_call_id: str | None = None
     audience: Literal["assistant", "user"] = msgspec.field(name="for", default="assistant")
@@ -55,25 +77,43 @@ class RecordedMessage(msgspec.Struct, frozen=True):
     cost_usd: float | None = None
     t: float | None = None
     error: bool = False
+    step: str = ""
+    model: str = ""
+    seconds: float | None = None
+    certainty: Literal["exact", "estimated"] = "exact"
 
 
 class RecordedRun(msgspec.Struct, frozen=True):
-    """One run of an agent on a task, with the reward somebody measured."""
+    """One run of an agent on a task, or one thread of it, with the reward somebody measured (None: unknown).
+
+    The fields from `run` on are those of our own exports.
+    """
 
     agent: str
     domain: str
     task: str
     trial: int
-    reward: float
+    reward: Annotated[float, msgspec.Meta(ge=0, le=1)] | None
     messages: tuple[RecordedMessage, ...]
     agent_cost_usd: float | None = None
     duration_s: float | None = None
     end: str = ""
+    run: str = ""
+    thread: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    tenant: str = ""
+    user: str = ""
+    tools: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+    @property
+    def run_id(self) -> str:
+        """A name of the run fit for a header and a path; unlike runs never share one."""
+        named = ".".join((slug(self.agent), slug(self.domain), slug(self.task), str(self.trial)))
+        return f"{named}-{_digest(f'{self.tenant}/{self.run}')}" if self.run else named
 
     @property
     def id(self) -> str:
-        """A name fit for a header and a path; unlike tasks never share one."""
-        return ".".join((slug(self.agent), slug(self.domain), slug(self.task), str(self.trial)))
+        """The run's name, with the thread's number where it is a further one."""
+        return f"{self.run_id}.thread-{self.thread}" if self.thread else self.run_id
 
 
 class DomainTool(msgspec.Struct, frozen=True):
@@ -98,12 +138,28 @@ def slug(text: str) -> str:
     plain = re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-")
     if plain == text and len(plain) <= 48:
         return plain
-    return f"{plain[:40]}-{hashlib.blake2b(text.encode(), digest_size=3).hexdigest()}"
+    return f"{plain[:40]}-{_digest(text)}"
+
+
+def _digest(text: str) -> str:
+    return hashlib.blake2b(text.encode(), digest_size=3).hexdigest()
 
 
 def read_runs(path: Path) -> Iterator[RecordedRun]:
-    """Yields the runs of a file in order. Raises DataError naming file, line, field and remedy."""
+    """Yields the lines of a file in order. Raises DataError naming file, line, field and remedy."""
     return _read(path, msgspec.json.Decoder(RecordedRun))
+
+
+def read_threads(path: Path, agents: tuple[str, ...] = ()) -> Iterator[tuple[RecordedRun, ...]]:
+    """As `read_runs`, each run whole: its threads stand one after the other. Of these agents; none means all."""
+    chosen = (run for run in read_runs(path) if not agents or run.agent in agents)
+    for _, threads in groupby(chosen, key=_same_run):
+        yield tuple(threads)
+
+
+def _same_run(run: RecordedRun) -> tuple[str, object]:
+    """Lines without `thread` are whole runs, each on its own."""
+    return run.run_id, object() if run.thread is None else None
 
 
 def read_domains(runs_path: Path) -> dict[str, Domain]:

@@ -13,10 +13,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Literal, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnection
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -58,7 +59,7 @@ class Database:
     def __init__(self, url: URL, synchronous: Literal["NORMAL", "FULL"] = "NORMAL") -> None:
         self.url = url
         self.engine = _engine(url, synchronous)
-        self._connections: dict[int, Any] = {}
+        self._connections: dict[int, DBAPIConnection] = {}
         if not self.sqlite:
             event.listen(self.engine, "connect", self._note_open)
             event.listen(self.engine, "close", self._note_closed)
@@ -104,10 +105,10 @@ class Database:
         cut.cancel()
         self.engine.dispose()
 
-    def _note_open(self, connection: Any, record: ConnectionPoolEntry) -> None:
+    def _note_open(self, connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:
         self._connections[id(connection)] = connection
 
-    def _note_closed(self, connection: Any, record: ConnectionPoolEntry) -> None:
+    def _note_closed(self, connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:
         self._connections.pop(id(connection), None)
 
     def _cut_off(self) -> None:

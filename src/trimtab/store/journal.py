@@ -48,7 +48,6 @@ class EndRecord(msgspec.Struct, frozen=True, gc=False, tag="end"):
 Record = Hold | Entry | Release | CallRecord | OutcomeRecord | RecallRecord | EndRecord
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[Record] = msgspec.msgpack.Decoder(Record)
-encode_record = _encoder.encode
 
 
 def decode_record(payload: bytes) -> Record:

@@ -6,6 +6,7 @@ Without any key ever made, only loopback is served. A revoked or expired key sto
 
 import asyncio
 import hashlib
+import logging
 import secrets
 from collections.abc import Sequence
 
@@ -18,7 +19,9 @@ from trimtab.store import Database, keys
 
 KEY_PREFIX = "tt-"
 _HINT_LENGTH = 10
+_log = logging.getLogger(__name__)
 _UNKNOWN_SECONDS = 2.0
+_LOOK_UP_SECONDS = 3.0
 _MOST_UNKNOWN = 10_000
 _RANKS: dict[Role, int] = {"viewer": 0, "operator": 1, "admin": 2}
 
@@ -88,7 +91,7 @@ class Keyring:
         if now - self._unknown.get(digest, 0.0) < _UNKNOWN_SECONDS:
             return None
         try:
-            row = await self._database.run(lambda connection: keys.by_digest(connection, digest))
+            row = await self._database.run(lambda c: keys.by_digest(c, digest), _LOOK_UP_SECONDS)
         except StoreUnavailable as error:
             raise LedgerUnavailable(f"keys cannot be checked: {error}", retry_after_seconds=2) from error
         if row is None or row.revoked_at is not None:
@@ -119,6 +122,9 @@ class Keyring:
                 await self.load()
             except StoreUnavailable:
                 continue
+            except Exception:
+                # The task's edge: without it no revocation would be noticed any more.
+                _log.exception("keys cannot be read; it is tried again")
 
 
 def _facts(row: keys.KeyRow) -> KeyFacts:

@@ -28,7 +28,7 @@ class RecordedRun(msgspec.Struct, frozen=True):
     entries: tuple[Entry, ...]
 
 
-class _Teller:
+class _Telling:
     """Goes through a line's messages once and keeps what was heard so far, as JSON."""
 
     def __init__(self, line: ChatLine, who: Attribution, id: str, started_at: float) -> None:
@@ -138,7 +138,7 @@ def recorded_run(line: ChatLine, tenant: str, now: float) -> RecordedRun:
     started_at = now if line.started_at is None else line.started_at
     identity = _encode([tenant, run, line.agent, line.domain, line.task, line.trial])
     id = f"{IMPORTED}{hashlib.blake2b(identity, digest_size=12).hexdigest()}-{line.thread or 0:05d}"
-    teller = _Teller(line, who, id, started_at)
+    teller = _Telling(line, who, id, started_at)
     told = list(teller.tell())
     calls = tuple(record for record, _ in told if record is not None)
     entries = (*(entry for _, entry in told), *teller.rest())

@@ -11,7 +11,12 @@ import msgspec
 from trimtab.core import CallRecord, Surface
 from trimtab.core.errors import BadRequest
 from trimtab.traces.chat_line import LineMessage, LineToolCall
-from trimtab.wire import BrokenReply
+from trimtab.wire import (
+    BrokenReply,
+    chat_of_messages_reply,
+    chat_of_messages_request,
+    chat_of_responses_request,
+)
 
 _encode = msgspec.json.Encoder(order="sorted").encode
 _NULL = msgspec.Raw(b"null")
@@ -102,8 +107,6 @@ def read_exchange(record: CallRecord) -> Exchange:
 
 def _chat_request(record: CallRecord) -> bytes:
     """The request in chat's shape. What chat has no word for (tools of the vendor's own) is left out."""
-    from trimtab.wire import chat_of_messages_request, chat_of_responses_request
-
     convert: Mapping[Surface, Callable[[bytes], bytes]] = {
         "messages": chat_of_messages_request,
         "responses": chat_of_responses_request,
@@ -120,8 +123,6 @@ def _chat_request(record: CallRecord) -> bytes:
 
 
 def _chat_reply(record: CallRecord) -> bytes:
-    from trimtab.wire import chat_of_messages_reply, chat_of_responses_request
-
     if record.call.surface == "messages":
         return chat_of_messages_reply(record.reply)
     if record.call.surface != "responses":

@@ -6,7 +6,7 @@ from trimtab.wire.chat_from_messages import chat_of_messages_reply, chat_of_mess
 from trimtab.wire.chat_from_responses import chat_of_responses_request
 from trimtab.wire.chat_stream import MessagesToChatStream
 from trimtab.wire.collector import ReplyCollector
-from trimtab.wire.error import anthropic_error, error_message, openai_error
+from trimtab.wire.error import anthropic_error, error_event, error_message, openai_error
 from trimtab.wire.messages_collector import MessagesCollector
 from trimtab.wire.messages_from_chat import messages_of_chat_reply, messages_of_chat_request
 from trimtab.wire.messages_stream import ChatToMessagesStream
@@ -40,6 +40,7 @@ __all__ = [
     "chat_of_messages_request",
     "chat_of_responses_request",
     "encode_event",
+    "error_event",
     "error_message",
     "messages_of_chat_reply",
     "messages_of_chat_request",

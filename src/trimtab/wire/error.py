@@ -4,6 +4,9 @@ import re
 
 import msgspec
 
+from trimtab.core import Surface
+from trimtab.wire.sse import encode_event
+
 _LONGEST = 500
 _TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 _TAG = re.compile(r"<[^>]*>")
@@ -19,6 +22,13 @@ def openai_error(message: str, type: str, code: str | None, param: str | None) -
 def anthropic_error(message: str, type: str) -> bytes:
     """An error body as the Anthropic API sends it; also the data of a stream's `error` event."""
     return msgspec.json.encode({"type": "error", "error": {"type": type, "message": message}})
+
+
+def error_event(surface: Surface, message: str, type: str, code: str) -> bytes:
+    """The server-sent event that ends a broken stream, as clients of `surface` know it."""
+    if surface == "messages":
+        return encode_event(anthropic_error(message, "api_error"), "error")
+    return encode_event(openai_error(message, type, code, None), "" if surface == "chat" else "error")
 
 
 def error_message(body: bytes) -> str:

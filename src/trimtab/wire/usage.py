@@ -107,12 +107,6 @@ class StreamUsage:
         """The final counts; None while only a beginning (Anthropic's `message_start`) has been told."""
         return None if self._counts is None else _usage(self._counts)
 
-    @property
-    def known_so_far(self) -> Usage | None:
-        """As `usage`, or else the counts at the start: input exact, output not yet. For streams cut short."""
-        counts = self._counts or self._started
-        return None if counts is None else _usage(counts)
-
 
 def _hold(data: bytes) -> _Holder:
     try:
