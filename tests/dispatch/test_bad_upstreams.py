@@ -245,6 +245,18 @@ async def test_more_cached_tokens_than_there_are_do_not_make_it_cheaper(serve, u
     assert line.reasoning_tokens <= line.output_tokens
 
 
+@pytest.mark.parametrize("words", ["a\x00b", "\N{PILE OF POO}" * 400, "a\nb\x1b[31m"])
+async def test_an_endpoints_words_do_not_upset_the_store(house, upstream, words):
+    error = json.dumps({"error": {"message": words}}).encode()
+    upstream.then(streams(chunk("Half"), b"data: " + error + b"\n\n"), sends(error, status=500))
+    for stream in (True, False):
+        await house.post(ask(stream=stream))
+    line = await house.entry()
+    assert "\x00" not in line.reason
+    assert 0 < len(line.reason) <= 300
+    assert all(b"\x00" not in call.attempts for call in await house.calls())
+
+
 async def test_a_gzipped_reply_is_unpacked(house, upstream):
     async def packed(talk: Talk):
         await talk.whole(gzip.compress(REPLY + USAGE), 200, {**JSON, "content-encoding": "gzip"})
@@ -287,3 +299,23 @@ async def test_a_storm_of_bad_endpoints_leaves_nothing_behind(serve, upstreams):
     async with asyncio.timeout(5):
         while served.house.pool.endpoints["bad"].in_flight or bad.open > 64:
             await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        refuses(401, "Incorrect API key provided: sk-of-the-house"),
+        sends(b'{"error": {"message": "no such key: sk-of-the-house"}}', billed=None),
+        streams(b'data: {"error": {"message": "no such key: sk-of-the-house"}}\n\n'),
+    ],
+    ids=["refused", "behind a 200", "in a stream"],
+)
+async def test_an_endpoint_that_repeats_our_key_tells_it_to_nobody(serve, upstream, script):
+    served = await serve(endpoint(upstream, more='api_key_env = "KEY"\n'), KEY="sk-of-the-house")
+    upstream.then(script)
+    answer = await served.post(ask(stream=True))
+    assert b"***" in answer.body
+    assert b"sk-of-the-house" not in answer.body
+    assert not any(
+        "sk-of-the-house" in str(line) for line in (*await served.entries(), *await served.calls())
+    )

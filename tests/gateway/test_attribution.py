@@ -159,3 +159,10 @@ async def test_the_recorded_decision_names_where_the_run_came_from(house):
     await house.post(ask(metadata={"run": "r1"}))
     decision = msgspec.json.decode((await house.call()).decision)
     assert decision["call"]["who"]["source"] == "metadata"
+
+
+async def test_a_call_that_goes_in_circles_ends(house, upstream):
+    assert (await house.post(ask(), headers={"x-trimtab-gateway": "8"})).status == 200
+    answer = await house.post(ask(), headers={"x-trimtab-gateway": "9"})
+    assert (answer.status, answer.error["code"]) == (400, "gateway_loop")
+    assert len(upstream.seen) == 1

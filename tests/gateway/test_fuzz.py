@@ -16,7 +16,7 @@ from .upstream import EVENTS, JSON, Talk
 BOUNDED = settings(
     deadline=None,
     database=None,
-    derandomize=False,
+    derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
@@ -33,7 +33,7 @@ async def both_styles(serve, upstreams):
     return await serve(endpoint(first, "openai") + claude + tool + rule + budget)
 
 
-@settings(BOUNDED, max_examples=12000)
+@settings(BOUNDED, max_examples=1000)
 @given(request=requests(), model=st.sampled_from(["gpt-small", "claude"]))
 async def test_requests(both_styles, request, model):
     surface, body = request
@@ -195,7 +195,7 @@ async def parrots(serve, upstreams):
     return await serve(endpoint(first, "openai", more=never) + claude + JUDGED), parrot
 
 
-@settings(BOUNDED, max_examples=12000)
+@settings(BOUNDED, max_examples=1000)
 @given(
     answer=answers(),
     surface=st.sampled_from(["chat", "messages", "responses"]),

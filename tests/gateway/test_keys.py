@@ -141,3 +141,27 @@ async def test_the_endpoints_key_goes_there_and_the_clients_does_not(serve, upst
     for seen in (*plain.seen, *claude.seen):
         assert key not in str(seen.headers)
         assert not any(name.startswith("x-trimtab") for name in seen.headers)
+
+
+@pytest.mark.parametrize(
+    "origin", ["https://example.org", "null", "http://localhost.example.org", "http://["]
+)
+async def test_the_page_of_another_site_is_not_loopback(house, upstream, origin):
+    answer = await house.post(ask(), headers={"origin": origin})
+    assert (answer.status, answer.error["code"]) == (401, "invalid_api_key")
+    assert upstream.seen == []
+
+
+@pytest.mark.parametrize("origin", ["http://localhost:3000", "http://127.0.0.1:8080", "http://[::1]:8080"])
+async def test_a_page_of_this_machine_is_loopback(house, origin):
+    assert (await house.post(ask(), headers={"origin": origin})).status == 200
+
+
+async def test_metrics_tell_of_all_tenants_so_they_are_for_this_machine_and_admins(house):
+    tenants, admins = await house.key("acme"), await house.key("acme", role="admin")
+    afar = {"x-forwarded-for": "10.0.0.7"}
+    assert (await house.get("/metrics")).status == 200
+    statuses = [
+        (await house.get("/metrics", afar | more)).status for more in ({}, bearer(tenants), bearer(admins))
+    ]
+    assert statuses == [401, 403, 200]

@@ -92,14 +92,24 @@ def used(slices, amount, spent, now=100.0):
     slices.give([Charge(DAY.id, amount)], spent)
 
 
-def test_a_slice_that_is_used_fast_is_topped_up_to_a_minutes_spending(slices):
-    for number in range(60):
-        used(slices, 10, 10, now=100.0 + number / 10)
-        slices.short(100.0 + number / 10, 0.1, ())
+def test_a_slice_that_is_used_fast_is_topped_up_to_two_minutes_spending(slices):
     slice = slices.known(DAY.id)
-    assert slice.pace == pytest.approx(100, rel=0.5)
-    assert slice.target == 64_000 // 64
-    assert slices.short(106.0, 0.1, ()) == [(slice, slice.target - slice.free)]
+    used(slices, 10, 5)
+    assert slices.short(101.0, 1.0, ()) == []
+    assert (slice.pace, slice.target) == (5.0, 600)
+    used(slices, 10, 600)
+    assert slices.short(102.0, 1.0, ()) == [(slice, 1_000 - slice.free)]
+    assert slice.target == 64_000 // 64, "a small share of the limit is the most"
+
+
+def test_the_pace_rises_at_once_and_falls_slowly(slices):
+    slice = slices.known(DAY.id)
+    used(slices, 10, 10)
+    slices.short(100.5, 0.5, ())
+    assert slice.pace == 20.0
+    used(slices, 1, 0)
+    slices.short(101.0, 0.5, ())
+    assert 19.0 < slice.pace < 20.0
 
 
 def test_a_slice_nobody_uses_is_not_topped_up(slices):

@@ -65,6 +65,7 @@ async def test_one_grant_serves_all_who_wait_for_it(branch, database, monkeypatc
     await asyncio.gather(*[place.hold(100) for _ in range(20)])
     assert len(asked) < 5
     assert leased_to(database, place) == place.wholes()
+    assert not place.teller._asking
 
 
 async def test_a_cancelled_caller_leaves_its_grant_booked(branch, database):

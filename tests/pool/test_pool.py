@@ -89,3 +89,10 @@ def test_embeddings_are_not_asked_of_endpoints_without_them(pool):
 
 def test_the_price_of_what_nobody_serves_is_unknown(pool):
     assert not pool.price("b", "gpt-large").known
+
+
+def test_one_tenants_short_queue_does_not_cut_off_the_others():
+    settings = load_text(TEXT + '[[tenant]]\nname = "acme"\nmax_queued = 1\n', "trimtab.toml", {}).settings
+    queue = Pool(settings, {}, {}, SystemClock()).endpoints["a"].queue
+    waiting = [queue.push(number, "blue", 1.0, 0) for number in range(3)]
+    assert waiting == [True, True, True]

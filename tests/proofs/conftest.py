@@ -8,17 +8,17 @@ from .upstream import Upstream
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory):
+def postgres():
     """A server for tests that leave it running."""
-    server = Postgres(tmp_path_factory.mktemp("pg"))
+    server = Postgres()
     yield server
     server.close()
 
 
 @pytest.fixture
-def own_postgres(tmp_path_factory):
+def own_postgres():
     """A server that this test may stop."""
-    server = Postgres(tmp_path_factory.mktemp("own"))
+    server = Postgres()
     yield server
     server.close()
 

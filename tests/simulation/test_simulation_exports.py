@@ -35,6 +35,7 @@ def test_public_names_are_pinned():
         "load_cassette",
         "read_domains",
         "read_runs",
+        "read_threads",
         "replay_runs",
     ]
     assert all(hasattr(room, name) for name in room.__all__)

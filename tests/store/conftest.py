@@ -10,8 +10,8 @@ from trimtab.store import Database, Journal, migrate, url_of
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory):
-    server = Postgres(tmp_path_factory.mktemp("pg"))
+def postgres():
+    server = Postgres()
     yield server
     server.close()
 

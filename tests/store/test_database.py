@@ -58,12 +58,46 @@ async def test_work_without_an_answer_is_unavailable_and_queued_work_is_never_do
     assert "slow" in done
 
 
-def test_a_frozen_postgresql_holds_up_no_shutdown(tmp_path_factory, tmp_path, monkeypatch):
+async def test_work_that_was_given_up_leaves_nothing_even_if_it_ends_later(database):
+    gate, begun = threading.Event(), threading.Event()
+
+    def slow(connection):
+        connection.execute(text("INSERT INTO process VALUES ('p', 'h', 1, 'live', 1, 1, 1, 0)"))
+        begun.set()
+        gate.wait(10)
+
+    waiting = asyncio.ensure_future(database.run(slow, 0.3))
+    assert await asyncio.to_thread(begun.wait, 10)
+    with pytest.raises(StoreUnavailable):
+        await waiting
+    gate.set()
+    await asyncio.gather(*[database.run(lambda c: None) for _ in range(3)])
+    assert rows(database, "process") == []
+
+
+async def test_cancelled_work_leaves_nothing_even_if_it_ends_later(database):
+    gate, begun = threading.Event(), threading.Event()
+
+    def slow(connection):
+        connection.execute(text("INSERT INTO process VALUES ('p', 'h', 1, 'live', 1, 1, 1, 0)"))
+        begun.set()
+        gate.wait(10)
+
+    waiting = asyncio.ensure_future(database.run(slow))
+    assert await asyncio.to_thread(begun.wait, 10)
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    gate.set()
+    await asyncio.gather(*[database.run(lambda c: None) for _ in range(3)])
+    assert rows(database, "process") == []
+
+
+def test_a_frozen_postgresql_holds_up_no_shutdown(tmp_path, monkeypatch):
     from proofs.postgres import Postgres
     from trimtab.store import database as databases
 
     monkeypatch.setattr(databases, "_CLOSE_SECONDS", 0.5)
-    server = Postgres(tmp_path_factory.mktemp("frozen"))
+    server = Postgres()
     try:
         database = Database(url_of(server.database(), tmp_path))
         migrate(database)
@@ -82,3 +116,15 @@ def test_power_loss_is_guarded_against_where_it_is_asked_for(tmp_path):
         database = Database(url_of("sqlite", tmp_path), wanted)
         assert database.transact(lambda c: c.scalar(text("PRAGMA synchronous"))) == number
         database.close()
+
+
+def test_a_file_that_was_deleted_swallows_nothing(tmp_path):
+    database = Database(url_of("sqlite", tmp_path))
+    migrate(database)
+    database.transact(lambda c: c.execute(text("SELECT 1")))
+    for path in tmp_path.glob("trimtab.sqlite*"):
+        path.unlink()
+    with pytest.raises(StoreUnavailable, match="removed or replaced"):
+        database.transact(lambda c: c.execute(text("SELECT 1")))
+    assert list(tmp_path.glob("trimtab.sqlite*")) == []
+    database.close()

@@ -64,7 +64,8 @@ def test_a_rejoined_process_goes_on_where_its_journal_was(database):
 def test_only_a_process_that_is_still_silent_is_buried(database):
     enter(database, "p1", "p2")
     database.transact(lambda c: processes.beat(c, "p2", 5.0))
-    database.transact(lambda c: bury_silent(c, {"p1": 1.0, "p2": 1.0, "gone": 1.0}, 6.0))
+    for process in ("p1", "p2", "gone"):
+        database.transact(lambda c, process=process: bury_silent(c, process, 1.0, 6.0))
     states = {row["id"]: row["state"] for row in rows(database, "process")}
     assert states == {"p1": "dead", "p2": "live"}
 

@@ -1,7 +1,9 @@
 """What a demo or replay came to: the driver's measurements beside the ledger's sums."""
 
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -9,24 +11,30 @@ from trimtab.app.stage import CONFIG_NAME
 from trimtab.app.store import open_database
 from trimtab.core import usd_text
 from trimtab.simulation import CallMeasure, Percentiles, RunMeasure, TrafficReport
-from trimtab.store import Database, Selection
+from trimtab.store import CostSums, Database, Selection
 from trimtab.traces import CostField, cost_report
 
 _FIELDS: tuple[CostField, ...] = ("workflow", "step", "tenant", "user", "model")
 
 
+CostUnknown = Literal["", "no price", "no usage"]
+
+
 class AgentAccount(msgspec.Struct, frozen=True):
-    """Runs of one agent (the model its calls named). `cost_usd` None: unknown, for want of usage or price;
-    `ledger_usd` is then what the ledger estimated."""
+    """Runs of one agent. `cost_usd` None: unknown, and `cost_unknown` says for want of what; `ledger_usd` is
+    then what the ledger knew or estimated. `unknown` runs have no outcome."""
 
     agent: str
     runs: int
     completed: int
+    unknown: int
     calls: int
     cost_usd: str | None
+    cost_unknown: CostUnknown
     cost_per_completed_usd: str | None
     ledger_usd: str
     calls_without_usage: int
+    calls_without_price: int
 
 
 class CostLine(msgspec.Struct, frozen=True):
@@ -38,15 +46,18 @@ class CostLine(msgspec.Struct, frozen=True):
     input_tokens: int
     output_tokens: int
     cost_usd: str
+    calls_without_price: int = 0
 
 
 class Account(msgspec.Struct, frozen=True):
-    """The whole account. Latencies in seconds, money as exact USD text."""
+    """The whole account. Latencies in seconds, money as exact USD text. `unknown` runs have no outcome: they
+    are no part of `cost_per_completed_usd`. `calls_without_price` are missing from every sum."""
 
     title: str
     seconds: float
     runs: int
     completed: int
+    unknown: int
     endings: dict[str, int]
     calls: int
     calls_failed: int
@@ -55,20 +66,31 @@ class Account(msgspec.Struct, frozen=True):
     call_seconds: Percentiles | None
     run_seconds: Percentiles | None
     first_token_seconds: Percentiles | None
+    calls_without_price: int
     cost_usd: str
     cost_per_completed_usd: str | None
     agents: tuple[AgentAccount, ...]
     costs: dict[CostField, tuple[CostLine, ...]]
     refusals: dict[str, int]
     faults: dict[str, int]
+    notices: tuple[str, ...] = ()
 
 
-def account_of(title: str, report: TrafficReport, data: Path) -> Account:
+class _Spent(msgspec.Struct, frozen=True):
+    """What runs cost; `on_known` is the part of those with an outcome."""
+
+    nanodollars: int
+    on_known: int
+    unpriced: int
+
+
+def account_of(title: str, report: TrafficReport, data: Path, notices: tuple[str, ...] = ()) -> Account:
     """The account of a drive whose store stands at `data`. Raises ConfigError, StoreUnavailable."""
     with open_database(data / CONFIG_NAME) as (_, database):
-        total = cost_report(database, (), Selection()).total.nanodollars
+        by_run = _by_run(database)
         costs = {field: _cost_lines(database, field) for field in _FIELDS}
-        agents = _agents(database, report)
+    total = _spent(by_run.values(), report.runs, by_run)
+    agents = _agents(by_run, report)
     refused = Counter(run.tenant for run in report.runs if run.ending == "refused")
     faults = Counter(call.fault[:160] for call in report.calls if call.fault and call.status != 402)
     return Account(
@@ -76,6 +98,7 @@ def account_of(title: str, report: TrafficReport, data: Path) -> Account:
         seconds=report.seconds,
         runs=len(report.runs),
         completed=report.completed,
+        unknown=report.unknown,
         endings={str(ending): count for ending, count in report.endings.items()},
         calls=len(report.calls),
         calls_failed=report.calls_failed,
@@ -84,12 +107,14 @@ def account_of(title: str, report: TrafficReport, data: Path) -> Account:
         call_seconds=report.call_seconds,
         run_seconds=report.run_seconds,
         first_token_seconds=report.first_token_seconds,
-        cost_usd=usd_text(total),
-        cost_per_completed_usd=_per_completed(total, report.completed),
+        calls_without_price=total.unpriced,
+        cost_usd=usd_text(total.nanodollars),
+        cost_per_completed_usd=None if total.unpriced else _per_completed(total.on_known, report.completed),
         agents=agents,
         costs=costs,
         refusals=dict(refused),
         faults=dict(faults.most_common(5)),
+        notices=notices,
     )
 
 
@@ -97,48 +122,61 @@ def _cost_lines(database: Database, field: CostField) -> tuple[CostLine, ...]:
     rows = cost_report(database, (field,), Selection()).rows
     return tuple(
         CostLine(
-            row.fields[0], row.calls, row.runs, row.input_tokens, row.output_tokens, usd_text(row.nanodollars)
+            row.fields[0],
+            row.calls,
+            row.runs,
+            row.input_tokens,
+            row.output_tokens,
+            usd_text(row.nanodollars),
+            row.unpriced,
         )
         for row in rows
     )
 
 
-def _agents(database: Database, report: TrafficReport) -> tuple[AgentAccount, ...]:
-    """By the model that a run's calls named; its cost is that of all calls of its runs, whoever answered."""
-    agent_of = {call.run: call.model for call in report.calls}
-    spent: Counter[str] = Counter()
-    unpriced: Counter[str] = Counter()
-    for row in cost_report(database, ("run",), Selection()).rows:
-        agent = agent_of.get(row.fields[0], "")
-        spent[agent] += row.nanodollars
-        unpriced[agent] += row.unpriced
+def _by_run(database: Database) -> dict[str, CostSums]:
+    return {row.fields[0]: row for row in cost_report(database, ("run",), Selection()).rows}
+
+
+def _spent(sums: Iterable[CostSums], runs: Iterable[RunMeasure], by_run: Mapping[str, CostSums]) -> _Spent:
+    """What `sums` come to, and how much of it `runs` with an outcome cost."""
+    sums = list(sums)
+    known = [by_run[run.run].nanodollars for run in runs if run.reward is not None and run.run in by_run]
+    return _Spent(sum(each.nanodollars for each in sums), sum(known), sum(each.unpriced for each in sums))
+
+
+def _agents(by_run: Mapping[str, CostSums], report: TrafficReport) -> tuple[AgentAccount, ...]:
+    """By the runs' agent; its cost is that of all calls of its runs, whoever answered."""
     calls: dict[str, list[CallMeasure]] = {}
     for call in report.calls:
-        calls.setdefault(call.model, []).append(call)
+        calls.setdefault(call.run, []).append(call)
     runs: dict[str, list[RunMeasure]] = {}
     for run in report.runs:
-        runs.setdefault(agent_of.get(run.run, ""), []).append(run)
-    return tuple(
-        _agent(agent, runs[agent], calls.get(agent, []), spent[agent], unpriced[agent])
-        for agent in sorted(runs)
-    )
+        runs.setdefault(run.agent, []).append(run)
+    accounts = []
+    for agent, driven in sorted(runs.items()):
+        made = [call for run in driven for call in calls.get(run.run, ())]
+        sums = [by_run[run.run] for run in driven if run.run in by_run]
+        accounts.append(_agent(agent, driven, made, _spent(sums, driven, by_run)))
+    return tuple(accounts)
 
 
-def _agent(
-    agent: str, runs: list[RunMeasure], calls: list[CallMeasure], spent: int, unpriced: int
-) -> AgentAccount:
+def _agent(agent: str, runs: list[RunMeasure], calls: list[CallMeasure], spent: _Spent) -> AgentAccount:
     without = sum(call.usage is None and not call.fault for call in calls)
-    known = not without and not unpriced
+    lacking: CostUnknown = "no price" if spent.unpriced else "no usage" if without else ""
     completed = sum(run.reward == 1.0 for run in runs)
     return AgentAccount(
         agent=agent,
         runs=len(runs),
         completed=completed,
+        unknown=sum(run.reward is None for run in runs),
         calls=len(calls),
-        cost_usd=usd_text(spent) if known else None,
-        cost_per_completed_usd=_per_completed(spent, completed) if known else None,
-        ledger_usd=usd_text(spent),
+        cost_usd=None if lacking else usd_text(spent.nanodollars),
+        cost_unknown=lacking,
+        cost_per_completed_usd=None if lacking else _per_completed(spent.on_known, completed),
+        ledger_usd=usd_text(spent.nanodollars),
         calls_without_usage=without,
+        calls_without_price=spent.unpriced,
     )
 
 

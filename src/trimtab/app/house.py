@@ -7,7 +7,7 @@ import socket
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 
-from trimtab.app.policies import policies_of, verifier_functions
+from trimtab.app.policies import check_rules, policies_of, verifier_functions
 from trimtab.app.store import database_for, journal_root
 from trimtab.app.watchers import build_watchers
 from trimtab.budgets import BudgetBook
@@ -32,6 +32,7 @@ class House:
 
     def __init__(self, loaded: Loaded, database: Database, clock: Clock) -> None:
         settings = self.settings = loaded.settings
+        check_rules(loaded)
         self.database, self.clock = database, clock
         ids = IdSource()
         self.process = ids.new(clock.now())

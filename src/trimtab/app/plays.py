@@ -3,10 +3,13 @@
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+import msgspec
+
 from trimtab.app.stage import Play, Progress
 from trimtab.config import published_name
 from trimtab.simulation import (
     TENANTS,
+    Cassette,
     Mode,
     PlannedRun,
     cassette_app,
@@ -114,12 +117,19 @@ def replay_play(
         concurrency=concurrency,
         mode=mode,
         on_progress=on_progress,
+        notices=_notices(path, cassette),
     )
+
+
+def _notices(path: Path, cassette: Cassette) -> tuple[str, ...]:
+    if not cassette.runs_left_out:
+        return ()
+    return (f"runs of {path.name} left out, for they have no call to play: {cassette.runs_left_out}",)
 
 
 def _replay_settings(models: Iterable[str]) -> str:
     listed = sorted(models)
-    names = ", ".join(f'"{name}"' for name in listed)
+    names = ", ".join(_quoted(name) for name in listed)
     priced = "".join(_priced(name) for name in listed)
     return f"""# A replay's settings: every call is answered by the cassette, with what was recorded.
 [server]
@@ -138,4 +148,10 @@ def _priced(model: str) -> str:
     published = published_name(model)
     if published is None:
         return ""
-    return f'\n[[model]]\nname = "{model}"\nprice_as = "{published}"\n'
+    return f'\n[[model]]\nname = {_quoted(model)}\nprice_as = "{published}"\n'
+
+
+def _quoted(name: str) -> str:
+    """Text as TOML; braces are escaped too, for `perform` fills in what stands in braces."""
+    text = msgspec.json.encode(name).decode().replace("\x7f", "\\u007f")
+    return text.replace("{", "\\u007b").replace("}", "\\u007d")

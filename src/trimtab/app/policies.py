@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
-from trimtab.config import PolicySettings, Settings, is_function
+from trimtab.config import Loaded, PolicySettings, Settings, is_function
 from trimtab.core.errors import ConfigError
-from trimtab.routing import Policy, build_policy
+from trimtab.routing import Policy, Rule, RuleBook, build_policy
 
 
 def load_function(name: str) -> Callable[..., object]:
@@ -20,6 +20,15 @@ def load_function(name: str) -> Callable[..., object]:
     if not callable(found):
         raise ConfigError(f"{name!r} is a {type(found).__name__}, expected a function")
     return found  # type: ignore[no-any-return]
+
+
+def check_rules(loaded: Loaded) -> None:
+    """Compile every rule's expression. Raises ConfigError that names its line in the file."""
+    for at, rule in enumerate(loaded.settings.rule):
+        try:
+            RuleBook([Rule(rule.name or "rule", rule.when)])
+        except ConfigError as error:
+            raise loaded.source.error(("rule", at, "when"), error.message) from error
 
 
 def policies_of(settings: Settings) -> dict[str, Policy]:

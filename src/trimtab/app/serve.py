@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import gc
-import logging
 import signal
 from collections.abc import Callable
 
@@ -14,7 +13,7 @@ from trimtab.app.house import House, open_house
 from trimtab.config import Loaded
 from trimtab.core.errors import ConfigError
 
-_log = logging.getLogger(__name__)
+_LET_GO_SECONDS = 3.0
 
 
 class Server(uvicorn.Server):
@@ -60,7 +59,7 @@ async def _serve(loaded: Loaded, announce: Callable[[str], None]) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, _stop, house, server)
-        running = asyncio.ensure_future(server.serve())
+        running = asyncio.ensure_future(_run(server))
         while not server.started and not running.done():
             await asyncio.sleep(0.005)
         if running.done():
@@ -72,6 +71,23 @@ async def _serve(loaded: Loaded, announce: Callable[[str], None]) -> None:
         announce(f"http://{settings.host}:{port}")
         _calm_collector()
         await running
+        await _end_calls(server)
+
+
+async def _run(server: Server) -> None:
+    # uvicorn leaves the process where it cannot listen; the house is to be closed first.
+    with contextlib.suppress(SystemExit):
+        await server.serve()
+
+
+async def _end_calls(server: Server) -> None:
+    """Calls that did not end in time are let go, and charged while there still is a journal to write to."""
+    tasks = list(server.server_state.tasks)
+    for task in tasks:
+        if not task.cancelling():
+            task.cancel("the process is shutting down")
+    if tasks:
+        await asyncio.wait(tasks, timeout=_LET_GO_SECONDS)
 
 
 def _calm_collector() -> None:

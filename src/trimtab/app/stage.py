@@ -24,7 +24,7 @@ Progress = Callable[[int, int], None]
 
 class Play(msgspec.Struct, frozen=True):
     """What is played. `settings` is TOML with `{endpoint_url}` and `{data}` in it; `runs` is called with the
-    API key of each tenant."""
+    API key of each tenant; `notices` say what of the material is left out."""
 
     settings: str
     endpoint: ASGIApp
@@ -34,6 +34,7 @@ class Play(msgspec.Struct, frozen=True):
     concurrency: int
     mode: Mode
     on_progress: Progress
+    notices: tuple[str, ...] = ()
 
 
 async def perform(play: Play, data: Path) -> TrafficReport:

@@ -4,10 +4,12 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from trimtab.cli.tables import plain
+
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from trimtab.app.account import Account
+    from trimtab.app.account import Account, AgentAccount
     from trimtab.simulation import Percentiles
     from trimtab.traces import CostField
 
@@ -31,7 +33,9 @@ def print_account(account: "Account", *, json: bool) -> None:
     for field in account.costs:
         _print_costs(account, field, console)
     for fault, count in account.faults.items():
-        console.print(f"[red]{count} x {fault}[/red]", highlight=False)
+        console.print(f"[red]{count} x {plain(fault)}[/red]", highlight=False)
+    for notice in account.notices:
+        console.print(plain(notice), highlight=False)
 
 
 def _print_summary(account: "Account", console: "Console") -> None:
@@ -39,14 +43,27 @@ def _print_summary(account: "Account", console: "Console") -> None:
     refusals = ", ".join(f"{count} of {tenant}" for tenant, count in sorted(account.refusals.items()))
     lines = [
         ("runs", f"{account.runs} in {account.seconds:.1f} s ({endings})"),
-        ("completed", f"{account.completed}"),
+        ("completed", f"{account.completed}" + (f" ({account.unknown} unknown)" if account.unknown else "")),
         ("calls", f"{account.calls} ({account.calls_failed} failed)"),
-        ("cost", f"${account.cost_usd}"),
-        ("cost per completed run", f"${account.cost_per_completed_usd or 'unknown: none completed'}"),
+        ("cost", _total(account)),
+        ("cost per completed run", _per_completed(account)),
         ("refused by budgets", f"{account.calls_refused_by_budget} calls; runs ended: {refusals or 'none'}"),
     ]
     for name, text in lines:
         console.print(f"{name:>24}  {text}", highlight=False)
+
+
+def _total(account: "Account") -> str:
+    unpriced = account.calls_without_price
+    if unpriced and unpriced == account.calls:
+        return "unknown (no price)"
+    return f"≥ ${account.cost_usd} ({unpriced} calls have no price)" if unpriced else f"${account.cost_usd}"
+
+
+def _per_completed(account: "Account") -> str:
+    if account.cost_per_completed_usd:
+        return f"${account.cost_per_completed_usd}"
+    return "unknown: no price" if account.calls_without_price else "unknown: none completed"
 
 
 def _print_latencies(account: "Account", console: "Console") -> None:
@@ -68,12 +85,19 @@ def _print_latencies(account: "Account", console: "Console") -> None:
 def _print_agents(account: "Account", console: "Console") -> None:
     from rich.table import Table
 
-    table = Table("agent", "runs", "completed", "calls", "cost", "cost per completed run")
+    table = Table("agent", "runs", "completed", "unknown", "calls", "cost", "cost per completed run")
     for agent in account.agents:
-        cost = f"${agent.cost_usd}" if agent.cost_usd else f"unknown (estimate ${agent.ledger_usd})"
+        counts = (agent.runs, agent.completed, agent.unknown, agent.calls)
         each = f"${agent.cost_per_completed_usd}" if agent.cost_per_completed_usd else "unknown"
-        table.add_row(agent.agent, str(agent.runs), str(agent.completed), f"{agent.calls:,}", cost, each)
+        table.add_row(plain(agent.agent), *[f"{count:,}" for count in counts], _cost(agent), each)
     console.print(table)
+
+
+def _cost(agent: "AgentAccount") -> str:
+    if agent.cost_usd:
+        return f"${agent.cost_usd}"
+    estimate = f"; estimate ${agent.ledger_usd}" if agent.cost_unknown == "no usage" else ""
+    return f"unknown ({agent.cost_unknown}{estimate})"
 
 
 def _print_costs(account: "Account", field: "CostField", console: "Console") -> None:
@@ -85,7 +109,9 @@ def _print_costs(account: "Account", field: "CostField", console: "Console") -> 
     table = Table(f"cost by {field}", "calls", "runs", "tokens in", "tokens out", "USD")
     for line in lines[:_MOST_LINES]:
         counts = (line.calls, line.runs, line.input_tokens, line.output_tokens)
-        table.add_row(line.value or "(none)", *[f"{count:,}" for count in counts], line.cost_usd)
+        mark = "≥ " if line.calls_without_price else ""
+        usd = "unknown (no price)" if line.calls_without_price == line.calls else f"{mark}{line.cost_usd}"
+        table.add_row(plain(line.value) or "(none)", *[f"{count:,}" for count in counts], usd)
     if len(lines) > _MOST_LINES:
         table.add_row(f"and {len(lines) - _MOST_LINES} more", "", "", "", "", "")
     console.print(table)

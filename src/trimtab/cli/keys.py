@@ -1,6 +1,6 @@
 """`trimtab keys create|list|revoke`."""
 
-from typing import Annotated
+from typing import Annotated, get_args
 
 import typer
 
@@ -25,11 +25,11 @@ def create(
 
     from trimtab.app import open_database
     from trimtab.cli.moments import in_future
-    from trimtab.core import SystemClock
+    from trimtab.core import Role, SystemClock
     from trimtab.core.errors import ConfigError
     from trimtab.tenants import create_key
 
-    if role not in ("viewer", "operator", "admin"):
+    if role not in get_args(Role):
         raise ConfigError(f"expected viewer, operator or admin, not {role!r}", key="--role")
     if not tenant.strip():
         raise ConfigError("a key needs a tenant", key="--tenant")
@@ -39,14 +39,8 @@ def create(
     with open_database(config) as (_, database):
         secret, row = create_key(database, clock, tenant, user, role, allowed, ends, note)  # type: ignore[arg-type]
     if json:
-        shown = {
-            "key": secret,
-            "id": row.id,
-            "tenant": tenant,
-            "user": user,
-            "role": role,
-            "expires_at": ends,
-        }
+        shown = {"key": secret, "id": row.id, "expires_at": ends}
+        shown |= {"tenant": tenant, "user": user, "role": role}
         typer.echo(msgspec.json.encode(shown).decode())
         return
     typer.echo(secret)

@@ -74,7 +74,7 @@ def _perform(
         play = make(lambda done, total: bar.update(task, completed=done, total=total))
         bar.update(task, total=play.total)
         report = uvloop.run(perform(play, folder))
-    account = account_of(title, report, folder)
+    account = account_of(title, report, folder, play.notices)
     print_account(account, json=json)
     console.print(
         f"Kept in {folder}; look further with "

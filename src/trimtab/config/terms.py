@@ -106,7 +106,11 @@ class RuleSettings(Table, frozen=True):
     ] = ()
     name: Annotated[str, Meta(description="Shown in decisions; no two rules share one.")] = ""
     recall_seconds: Annotated[
-        Natural, Meta(description="Answer repeated calls from the cache for so long; 0 is never.")
+        Natural,
+        Meta(
+            description="Answer repeated calls from the cache for so long; 0 is never. Nothing is cached of "
+            "tenants whose content is redacted or dropped."
+        ),
     ] = 0
     recall_sampled: Annotated[bool, Meta(description="Cache sampled calls (temperature above 0) too.")] = (
         False

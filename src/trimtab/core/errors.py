@@ -31,7 +31,7 @@ class ConfigError(TrimtabError):
     def __init__(self, message: str, *, file: str = "", line: int = 0, key: str = "") -> None:
         where = f"{file}:{line}: " if file and line else (f"{file}: " if file else "")
         super().__init__(f"{where}{key + ': ' if key else ''}{message}")
-        self.file, self.line, self.key = file, line, key
+        self.message, self.file, self.line, self.key = message, file, line, key
 
 
 class DataError(TrimtabError):

@@ -231,7 +231,7 @@ class Attempt:
             nanodollars,
             usage,
             certainty,
-            reason=reason[:300],
+            reason=_plain(reason),
             upstream_nanodollars=upstream_nanodollars,
         )
         self.visit.nanodollars += nanodollars + upstream_nanodollars
@@ -254,7 +254,7 @@ class Attempt:
             return
         if self._sent:
             self.endpoint.machine.end(self._weight, self._mark, self._desk.clock.monotonic())
-        self._desk.ledger.release(hold, reason[:300])
+        self._desk.ledger.release(hold, _plain(reason))
         self._record(outcome, status, code or reason, 0, Usage())
 
     def _leave_place(self) -> Hold | None:
@@ -276,7 +276,7 @@ class Attempt:
                 first_token_seconds=self.first_token_seconds,
                 outcome=outcome,  # type: ignore[arg-type]
                 status=status,
-                error=error[:300],
+                error=_plain(error),
                 nanodollars=nanodollars,
                 usage=usage,
             )
@@ -295,7 +295,7 @@ def refusal_of(endpoint: Endpoint, answer: Answer, body: bytes) -> UpstreamError
     fault = (status in _ENDPOINT_FAULTS or status >= 500 or status < 400) and not of_the_house
     code = BudgetExceeded.code if of_the_house else "upstream_error" if fault else "upstream_refused"
     return UpstreamError(
-        f"endpoint {endpoint.name} answered {status}: {error_message(body)}",
+        f"endpoint {endpoint.name} answered {status}: {endpoint.masked(error_message(body))}",
         endpoint=endpoint.name,
         status=status,
         code=code,
@@ -311,6 +311,11 @@ def reason_of(error: BaseException) -> str:
     if isinstance(error, CallError):
         return error.message
     return LOST_HEDGE if LOST_HEDGE in error.args else "the client went away"
+
+
+def _plain(reason: str) -> str:
+    """An endpoint's or a verifier's words as every store keeps them: short, no NUL, no half characters."""
+    return reason[:300].replace("\x00", "?").encode("utf-8", "replace").decode()
 
 
 def _retry_after(value: str | None) -> float | None:

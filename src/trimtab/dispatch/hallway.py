@@ -17,7 +17,7 @@ from contextlib import aclosing
 
 from trimtab.config import Settings, TenantSettings
 from trimtab.core import Call, Clock, IdSource
-from trimtab.core.errors import Forbidden
+from trimtab.core.errors import BadRequest, Forbidden
 from trimtab.dispatch.attribution import attribute
 from trimtab.dispatch.form import CHAT_OPENAI, Asked
 from trimtab.dispatch.inbound import Inbound, PlainReply, Reply, StreamReply
@@ -35,6 +35,7 @@ from trimtab.wire import BrokenReply, encode_event, read_request
 
 _OTHERS = TenantSettings(name="*")
 _TYPICAL_OUTPUT_TOKENS = 256
+_MOST_GATEWAYS = 8
 
 
 class Rooms:
@@ -92,6 +93,11 @@ class Dispatch:
 
     def _visit(self, inbound: Inbound, key: KeyFacts) -> Visit:
         """Read the request. Raises BadRequest."""
+        if inbound.hints.gateways > _MOST_GATEWAYS:
+            raise BadRequest(
+                f"this call came through {inbound.hints.gateways} gateways; do their endpoints lead in a circle?",
+                code="gateway_loop",
+            )
         now, started = self._clock.now(), self._clock.monotonic()
         facts = read_request(inbound.surface, inbound.body)
         id = self._ids.new(now)
@@ -152,8 +158,8 @@ class Dispatch:
         return _reply(visit, shown, headers)
 
     def _keep(self, visit: Visit, reply: Whole) -> None:
-        """What a tenant wants dropped from traces is not kept here either."""
-        if visit.digest and visit.keeps_content:
+        """What a tenant wants dropped or redacted in traces is not kept here as it was either."""
+        if visit.digest and visit.content == "store":
             self._rooms.recall.keep(
                 visit.call.who.tenant, visit.digest, reply.model, reply.kept, visit.recall_seconds
             )

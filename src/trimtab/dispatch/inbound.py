@@ -22,8 +22,13 @@ class Hints(msgspec.Struct, frozen=True, gc=False):
     priority: int = 0
     timeout_seconds: float | None = None
     ends_run: bool = False
-    from_gateway: bool = False
+    gateways: int = 0
     source: RunSource = "headers"
+
+    @property
+    def from_gateway(self) -> bool:
+        """Whether another gateway of ours sent this; `gateways` is how many it came through."""
+        return self.gateways > 0
 
 
 NO_HINTS = Hints()

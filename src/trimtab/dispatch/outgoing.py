@@ -75,6 +75,6 @@ def _run_headers(visit: Visit) -> dict[str, str]:
         "x-trimtab-task": who.task,
         "x-trimtab-agent": who.agent,
         "x-trimtab-parent": visit.call.id,
-        "x-trimtab-gateway": "1",
+        "x-trimtab-gateway": str(visit.inbound.hints.gateways + 1),
     }
     return {name: value for name, value in named.items() if value}

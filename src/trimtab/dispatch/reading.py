@@ -55,7 +55,7 @@ def _nanodollars(told: str | None) -> int | None:
 
 
 def _check(attempt: Attempt, body: bytes, usage: Usage | None) -> None:
-    endpoint = attempt.endpoint.name
+    endpoint, said = attempt.endpoint.name, attempt.endpoint.masked
     try:
         body.decode()
         if usage is not None and b'"error"' not in body:
@@ -69,7 +69,7 @@ def _check(attempt: Attempt, body: bytes, usage: Usage | None) -> None:
     if not isinstance(value, dict) or not _is_reply(value):
         refused = isinstance(value, dict) and bool(value.get("error"))
         raise UpstreamError(
-            f"endpoint {endpoint} answered 200 with no reply in it: {error_message(body)}",
+            f"endpoint {endpoint} answered 200 with no reply in it: {said(error_message(body))}",
             endpoint=endpoint, status=200, code="upstream_error", billable=not refused, body=body,
         )  # fmt: skip
 
@@ -131,7 +131,8 @@ class Events:
             self.finished = self._ended = True
             self._answer.hurry(_END_SECONDS)
         elif _is_error(event):
-            raise self._error(f"broke off with an error: {error_message(data)}", "upstream_error")
+            said = self._attempt.endpoint.masked(error_message(data))
+            raise self._error(f"broke off with an error: {said}", "upstream_error")
         elif not is_json(data):
             raise self._error("sent an event that is not JSON", "upstream_broken_reply")
         elif _FINISH.search(data):

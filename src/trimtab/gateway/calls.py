@@ -7,6 +7,7 @@ import asyncio
 import ipaddress
 import logging
 from contextlib import aclosing
+from urllib.parse import urlsplit
 
 from starlette.types import Message, Receive, Scope, Send
 
@@ -151,11 +152,23 @@ class _Watch:
 
 
 def is_loopback(scope: Scope) -> bool:
-    """Whether the client is on this machine. What a proxy forwards may come from anywhere."""
+    """Whether the client is on this machine. What a proxy forwards may come from anywhere, and so may the page
+    for which a browser on this machine asks."""
     client = scope.get("client")
     if client is None or not _is_local(client[0]):
         return False
-    return not any(name in _FORWARDED for name, _ in scope["headers"])
+    return not any(
+        name in _FORWARDED or (name == b"origin" and not _is_own_page(value))
+        for name, value in scope["headers"]
+    )
+
+
+def _is_own_page(origin: bytes) -> bool:
+    try:
+        host = urlsplit(origin.decode("latin-1")).hostname or ""
+    except ValueError:
+        return False
+    return host == "localhost" or _is_local(host)
 
 
 def _is_local(host: str) -> bool:

@@ -55,7 +55,7 @@ def _read(name: bytes, value: bytes, found: dict[str, object]) -> None:
     elif name == b"x-trimtab-end":
         found["ends_run"] = text.lower() in ("1", "true", "yes")
     elif name == b"x-trimtab-gateway":
-        found["from_gateway"] = text == "1"
+        found["gateways"] = int(text) if re.fullmatch("[0-9]{1,6}", text) else 0
 
 
 def _text(value: bytes) -> str:

@@ -54,7 +54,7 @@ def build_gateway(
         Route("/v1/runs/{run:path}/entries", Door(runs.entry), methods=["POST"]),
         Route("/healthz", house.healthz),
         Route("/readyz", house.readyz),
-        Route("/metrics", house.metrics),
+        Route("/metrics", Door(house.metrics), methods=["GET"]),
         Route("/openapi.json", _openapi),
         *[Route(path, _post_only, methods=["GET", "PUT", "PATCH", "DELETE"]) for path in CALL_PATHS],
     ]

@@ -30,6 +30,7 @@ from trimtab.tenants import KeyFacts, Keyring
 
 _json = msgspec.json.Encoder()
 _SMALL_BODY = 64 * 1024
+_METRICS = b"text/plain; version=0.0.4; charset=utf-8"
 T = TypeVar("T")
 # What PostgreSQL cannot keep in a text is refused at the door.
 _NO_NUL = r"^[^\x00]*$"
@@ -204,6 +205,9 @@ class HouseDoor:
         body = _json.encode({"status": "ready"} if not reason else {"status": "not ready", "reason": reason})
         return Response(body, 503 if reason else 200, media_type="application/json")
 
-    async def metrics(self, request: Request) -> Response:
-        """Prometheus text."""
-        return Response(self._render_metrics(), media_type="text/plain; version=0.0.4; charset=utf-8")
+    async def metrics(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Prometheus text. It tells of all tenants: for this machine and for admins only."""
+        if not is_loopback(scope):
+            _, presented = hints_of(scope["headers"])
+            (await self._keyring.open(presented, loopback=False)).require("admin")
+        await send_bytes(send, 200, self._render_metrics(), {}, _METRICS)

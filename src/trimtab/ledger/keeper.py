@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 from sqlalchemy import Connection
@@ -86,9 +87,10 @@ class Keeper:
 
     async def _bury_silent(self, beats: dict[str, float], now: float) -> None:
         beats.pop(self._writer.process, None)
-        silent = self._vigil.look(beats, now)
-        if silent:
-            await self._database.run(lambda c: bury_silent(c, silent, self._clock.now()))
+        for process, beat_at in self._vigil.look(beats, now).items():
+            await self._database.run(
+                partial(bury_silent, process=process, beat_at=beat_at, now=self._clock.now())
+            )
 
     async def _give_back(self, back: list[tuple[Meter, int]]) -> None:
         if not back:

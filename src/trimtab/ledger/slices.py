@@ -10,8 +10,9 @@ from trimtab.core import Charge, Meter
 
 _SLICE_SHARE = 64
 _SLICE_NEEDS = 32
-_SLICE_SECONDS = 60.0
+_SLICE_SECONDS = 120.0
 _ACTIVE_SECONDS = 5.0
+_CALM_SECONDS = 30.0
 _MOST_TOPPED_UP = 16
 
 
@@ -43,10 +44,15 @@ class Slice:
 
     @property
     def target(self) -> int:
-        """What is good to have free: a minute's spending, or many calls, but a small share of the limit."""
+        """What is good to have free: two minutes' spending, or many calls, but a small share of the limit."""
         return min(
             self.meter.limit // _SLICE_SHARE, max(self.need * _SLICE_NEEDS, int(self.pace * _SLICE_SECONDS))
         )
+
+    def note_pace(self, seconds: float) -> None:
+        """Take over what was spent in the last `seconds`: a rise at once, a fall slowly."""
+        now, self.spent = self.spent / seconds, 0
+        self.pace = max(now, self.pace + (now - self.pace) * min(1.0, seconds / _CALM_SECONDS))
 
 
 class Slices:
@@ -141,10 +147,9 @@ class Slices:
             if slice.free < 0:
                 lacking.append((slice, -slice.free))
             elif slice.used_at >= now - _ACTIVE_SECONDS:
-                slice.pace += (slice.spent / seconds - slice.pace) * min(1.0, seconds / _ACTIVE_SECONDS)
-                slice.spent = 0
+                slice.note_pace(seconds)
                 target = slice.target
-                if slice.free < target // 2 and target >= 4 * slice.need and meter_id not in wanted:
+                if slice.free < target * 3 // 4 and target >= 4 * slice.need and meter_id not in wanted:
                     lacking.append((slice, target - slice.free))
         lacking.sort(key=lambda each: (each[0].free < 0, each[0].pace), reverse=True)
         return lacking[:_MOST_TOPPED_UP]

@@ -5,7 +5,6 @@ of waits for them to settle, for a bounded time, before it is refused.
 """
 
 import asyncio
-import threading
 from collections import Counter
 from collections.abc import Callable, Container, Iterable
 from functools import partial
@@ -163,12 +162,12 @@ class Teller:
             raise
 
     async def _fetch(self, asks: list[Ask], slices: Slices) -> list[Grant]:
-        now, given_up = self._clock.now(), threading.Event()
+        now = self._clock.now()
 
         def work(connection: Connection) -> list[Grant]:
             # In this order: nobody can bury us from here to the commit, so slices that are ours now stay so.
             processes.require_live(connection, self._process)
-            if given_up.is_set() or slices is not self.slices:
+            if slices is not self.slices:
                 raise Fenced(self._process)
             return stored.grant(connection, self._process, asks, self.sharers, now)
 
@@ -179,12 +178,11 @@ class Teller:
         except Fenced as error:
             raise StoreUnavailable("this process was given up for dead and begins anew") from error
         except StoreUnavailable:
-            given_up.set()
             self.doubt(ask.meter for ask in asks)
             slices.note_failure(ids)
             raise
         finally:
-            self._asking.subtract(ids)
+            self._asking -= Counter(ids)
         for ask, grant in zip(asks, grants, strict=True):
             slices.grant(ask.meter, grant.amount, grant.free, grant.settled)
         return grants

@@ -64,6 +64,10 @@ class Endpoint:
         """closed, open or half_open."""
         return self._breaker.state
 
+    def masked(self, said: str) -> str:
+        """What the endpoint said, without our key: some repeat it when they refuse it."""
+        return said.replace(self.secret, "***") if self.secret else said
+
     def note(self, event: Event) -> None:
         """Tell the breaker how an attempt went."""
         self._breaker = after(self._breaker, event, self._clock.monotonic(), self._rules)

@@ -8,7 +8,7 @@ from trimtab.simulation.demo import DemoRun, demo_runs
 from trimtab.simulation.door import Identity
 from trimtab.simulation.expert import SIMULATED_MODELS, ExpertModel, expert_app
 from trimtab.simulation.local_server import LocalServer
-from trimtab.simulation.records import RecordedRun, read_domains, read_runs
+from trimtab.simulation.records import RecordedRun, read_domains, read_runs, read_threads
 from trimtab.simulation.replay import ReplayRun, replay_runs
 from trimtab.simulation.report import CallMeasure, Percentiles, RunMeasure, TrafficReport
 from trimtab.simulation.support import TENANTS
@@ -43,5 +43,6 @@ __all__ = [
     "load_cassette",
     "read_domains",
     "read_runs",
+    "read_threads",
     "replay_runs",
 ]

@@ -15,7 +15,7 @@ import msgspec
 from trimtab.core import Usage
 from trimtab.core.errors import DataError
 from trimtab.simulation.chat import Reply, Stamp, StreamOptions, error_body, plain_body, stream_events
-from trimtab.simulation.records import RecordedRun, read_domains, read_runs
+from trimtab.simulation.records import RecordedRun, read_domains, read_threads
 from trimtab.simulation.transcript import ConversationDigest, calls_of
 
 if TYPE_CHECKING:
@@ -61,19 +61,23 @@ class Mismatch(msgspec.Struct, frozen=True):
 
 
 class Cassette:
-    """Recorded answers by key, and the record of what was served and billed."""
+    """Recorded answers by key, and the record of what was served and billed.
 
-    def __init__(self, tracks: dict[str, Track], runs: int) -> None:
+    `runs` have calls; `runs_left_out` are in the file too, but nothing of what they said is.
+    """
+
+    def __init__(self, tracks: dict[str, Track], runs: int, runs_left_out: int = 0) -> None:
         self._tracks = tracks
         self._served: Counter[str] = Counter()
         self.runs = runs
+        self.runs_left_out = runs_left_out
 
     def __len__(self) -> int:
         return len(self._tracks)
 
     @property
     def models(self) -> tuple[str, ...]:
-        """The recorded agents, sorted."""
+        """The recorded models, sorted."""
         return tuple(sorted({track.model for track in self._tracks.values()}))
 
     def find(self, request: CassetteRequest) -> Track | Mismatch:
@@ -106,7 +110,8 @@ class Cassette:
         return tuple(self._bill_of(model) for model in self.models)
 
     def _bill_of(self, model: str) -> Billed:
-        calls = unknown = sent = received = 0
+        calls = unknown = 0
+        sums: Counter[str] = Counter()
         for key, times in self._served.items():
             track = self._tracks[key]
             if track.model != model:
@@ -115,23 +120,50 @@ class Cassette:
             if track.reply.usage is None:
                 unknown += times
             else:
-                sent += times * track.reply.usage.input_tokens
-                received += times * track.reply.usage.output_tokens
-        return Billed(model, calls, unknown, Usage(input_tokens=sent, output_tokens=received))
+                for name, tokens in msgspec.structs.asdict(track.reply.usage).items():
+                    sums[name] += times * tokens
+        return Billed(model, calls, unknown, Usage(**sums))
 
 
 def load_cassette(path: Path, agents: tuple[str, ...] = ()) -> Cassette:
-    """Reads a file of recorded runs (of these agents; none named means all). Raises DataError."""
+    """Reads a file of recorded runs (of these agents; none named means all).
+
+    Raises DataError, also where there is nothing to play.
+    """
     domains = read_domains(path)
     tracks: dict[str, Track] = {}
     seen: set[str] = set()
-    for run in read_runs(path):
-        if agents and run.agent not in agents:
+    played: Counter[bool] = Counter()
+    there: Counter[str] = Counter()
+    for threads in read_threads(path):
+        there[threads[0].agent] += 1
+        if agents and threads[0].agent not in agents:
             continue
-        _refuse_twin(run, seen, path)
-        for call in calls_of(run, domains.get(run.domain)):
-            tracks[call.key] = Track(call.model, call.digest, call.reply, call.seconds)
-    return Cassette(tracks, len(seen))
+        before = len(tracks)
+        for thread in threads:
+            _refuse_twin(thread, seen, path)
+            for call in calls_of(thread, domains.get(thread.domain)):
+                tracks[call.key] = Track(call.model, call.digest, call.reply, call.seconds)
+        played[len(tracks) > before] += 1
+    if not tracks:
+        raise _nothing_to_play(path, agents, there)
+    return Cassette(tracks, played[True], played[False])
+
+
+def _nothing_to_play(path: Path, agents: tuple[str, ...], there: Counter[str]) -> DataError:
+    """Why a file has nothing to play; `there` counts its runs by agent."""
+    listed = ", ".join(f"{agent or '(no agent)'} ({count})" for agent, count in sorted(there.items()))
+    if not there:
+        return DataError("no run is in it", file=str(path), remedy="write runs with `trimtab traces export`")
+    if agents and not any(agent in there for agent in agents):
+        named = " or ".join(agents)
+        remedy = "name one of these agents, or leave --agents out to play all"
+        return DataError(
+            f"no run of {named} is in it; its agents (runs): {listed}", file=str(path), remedy=remedy
+        )
+    remedy = 'only what [traces] content = "store" kept can be played; export runs that were recorded with it'
+    problem = f"none of the chosen runs has a call; its agents (runs): {listed}"
+    return DataError(problem, file=str(path), remedy=remedy)
 
 
 def _refuse_twin(run: RecordedRun, seen: set[str], path: Path) -> None:

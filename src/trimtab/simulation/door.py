@@ -19,6 +19,7 @@ _TRIES_WHEN_THROTTLED = 8
 _LONGEST_WAIT_SECONDS = 30.0
 _OUTCOME_SECONDS = 10.0
 _FAULT_CHARACTERS = 300
+_HEADER_CHARACTERS = 500
 
 
 class Identity(msgspec.Struct, frozen=True):
@@ -44,7 +45,7 @@ class Identity(msgspec.Struct, frozen=True):
             "x-trimtab-task": self.task,
             "x-trimtab-agent": self.agent,
         }
-        return {name: value for name, value in said.items() if value}
+        return {name: _one_line(value) for name, value in said.items() if value}
 
 
 class _Try(msgspec.Struct):
@@ -168,6 +169,11 @@ class Door:
             tried.reader.read(body)
         else:
             tried.fault = body[:_FAULT_CHARACTERS].decode(errors="replace") or f"status {tried.status}"
+
+
+def _one_line(text: str) -> str:
+    """Text as a header can carry it."""
+    return "".join(each if each.isprintable() else " " for each in text)[:_HEADER_CHARACTERS]
 
 
 def streamed(body: ChatBody) -> ChatBody:

@@ -82,6 +82,12 @@ class RecordedMessage(msgspec.Struct, frozen=True):
     seconds: float | None = None
     certainty: Literal["exact", "estimated"] = "exact"
 
+    def __post_init__(self) -> None:
+        if isinstance(self.content, list):
+            for part in self.content:
+                if not bytes(part).lstrip().startswith(b"{"):
+                    raise ValueError("Expected `object` for each part of `content`")
+
 
 class RecordedRun(msgspec.Struct, frozen=True):
     """One run of an agent on a task, or one thread of it, with the reward somebody measured (None: unknown).

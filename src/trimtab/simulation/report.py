@@ -34,7 +34,10 @@ class CallMeasure(msgspec.Struct, frozen=True):
 
 
 class RunMeasure(msgspec.Struct, frozen=True):
-    """One run. `outcome_status` is what the gateway said to its outcome; None where none was posted."""
+    """One run. `outcome_status` is what the gateway said to its outcome; None where none was posted.
+
+    `agent` is the one its identity names, else the model its calls named.
+    """
 
     run: str
     workflow: str
@@ -47,6 +50,7 @@ class RunMeasure(msgspec.Struct, frozen=True):
     reason: str
     altered_replies: int
     outcome_status: int | None
+    agent: str = ""
 
 
 class Percentiles(msgspec.Struct, frozen=True):

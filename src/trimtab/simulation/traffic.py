@@ -160,4 +160,5 @@ def _measure(
         reason=finish.reason if finish else last,
         altered_replies=finish.altered_replies if finish else 0,
         outcome_status=status,
+        agent=who.agent or (desk.measures[0].model if desk.measures else ""),
     )

@@ -28,10 +28,6 @@ class RecordedCall(msgspec.Struct, frozen=True):
     seconds: float | None
 
 
-class _TextPart(msgspec.Struct):
-    text: str = ""
-
-
 class ConversationDigest:
     """A hash of a model and its messages; key order, spacing and null fields make no difference."""
 
@@ -139,8 +135,13 @@ def reply_of(recorded: RecordedMessage) -> Reply:
     told = recorded.usage if recorded.certainty == "exact" else None
     content = recorded.content
     if isinstance(content, list):
-        content = "".join(msgspec.json.decode(raw, type=_TextPart).text for raw in content)
+        content = "".join(_text(_MESSAGE.decode(raw)) for raw in content)
     return Reply(content, calls, told.known() if told else None, "tool_calls" if calls else "stop")
+
+
+def _text(part: dict[str, object]) -> str:
+    text = part.get("text")
+    return text if isinstance(text, str) else ""
 
 
 def _tool_calls(recorded: RecordedMessage) -> tuple[ToolCall, ...]:

@@ -60,7 +60,10 @@ class Database:
         self.url = url
         self.engine = _engine(url, synchronous)
         self._connections: dict[int, DBAPIConnection] = {}
-        if not self.sqlite:
+        self._inode: int | None = None
+        if self.sqlite:
+            event.listen(self.engine, "connect", self._note_file)
+        else:
             event.listen(self.engine, "connect", self._note_open)
             event.listen(self.engine, "close", self._note_closed)
         self._reader = self.engine.execution_options(**(_SNAPSHOT if self.sqlite else _PG_SNAPSHOT))
@@ -73,6 +76,7 @@ class Database:
 
     def transact(self, work: Callable[[Connection], T]) -> T:
         """Run `work` in one transaction in this thread. Raises StoreUnavailable."""
+        self._require_file()
         with _answering(), self.engine.begin() as connection:
             return work(connection)
 
@@ -89,13 +93,24 @@ class Database:
     async def run(self, work: Callable[[Connection], T], seconds: float = _ANSWER_SECONDS) -> T:
         """`transact` in a store thread. Raises StoreUnavailable, after `seconds` without an answer too.
 
-        Then, as after a lost connection, the work may have been done or may yet be.
+        Then, as after a lost connection, the work may have been done. But it is not begun any more, nor, if it
+        was, committed: only a commit already under way may get through, before the rows it locks are free.
         """
+        given_up = threading.Event()
+
+        def guarded(connection: Connection) -> T:
+            done = work(connection)
+            if given_up.is_set():
+                raise StoreUnavailable("nobody waits for this transaction any more")
+            return done
+
         try:
             async with asyncio.timeout(seconds):
-                return await asyncio.get_running_loop().run_in_executor(self._threads, self.transact, work)
+                return await asyncio.get_running_loop().run_in_executor(self._threads, self.transact, guarded)
         except TimeoutError as error:
             raise StoreUnavailable(f"the database gave no answer within {seconds:g} s") from error
+        finally:
+            given_up.set()
 
     def close(self) -> None:
         """Finish what is begun and give all connections back. What has no answer after five seconds is cut off."""
@@ -104,6 +119,15 @@ class Database:
         self._threads.shutdown(wait=True, cancel_futures=True)
         cut.cancel()
         self.engine.dispose()
+
+    def _require_file(self) -> None:
+        """What is written to a file that was deleted is lost without a word. Raises StoreUnavailable."""
+        if self._inode is not None and _inode(self.url.database) != self._inode:
+            raise StoreUnavailable(f"{self.url.database} was removed or replaced; start this process anew")
+
+    def _note_file(self, connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:
+        if self._inode is None:
+            self._inode = _inode(self.url.database)
 
     def _note_open(self, connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:
         self._connections[id(connection)] = connection
@@ -116,6 +140,13 @@ class Database:
         for connection in list(self._connections.values()):
             with suppress(Exception), socket.socket(fileno=os.dup(connection.fileno())) as line:
                 line.shutdown(socket.SHUT_RDWR)
+
+
+def _inode(file: str | None) -> int | None:
+    try:
+        return os.stat(file or "").st_ino
+    except FileNotFoundError:
+        return None
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 import logging
 import os
-from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
@@ -72,11 +71,9 @@ def _refuse_strange(folder: Path) -> None:
         )
 
 
-def bury_silent(connection: Connection, silent: Mapping[str, float], now: float) -> list[Entry]:
-    """Settle processes (on any machine) whose last beat is still the one given by process id."""
-    lines: list[Entry] = []
-    for process, beat_at in sorted(silent.items()):
-        if processes.still_silent(connection, process, beat_at):
-            lines += bury(connection, process, now)
-            _log.warning("process %s fell silent; it was given up for dead", process)
-    return lines
+def bury_silent(connection: Connection, process: str, beat_at: float, now: float) -> list[Entry]:
+    """Settle a process (on any machine) whose last beat is still the one at `beat_at`."""
+    if not processes.still_silent(connection, process, beat_at):
+        return []
+    _log.warning("process %s fell silent; it is given up for dead", process)
+    return bury(connection, process, now)

@@ -141,8 +141,17 @@ class Writer:
 
     async def _commit(self, records: list[Record], upto: Position, then: Work | None = None) -> bool:
         """Whether it is done; if not, what is left stands in the journal. Raises StoreUnavailable."""
+        late = self._late_among(records)
+        start = self.applied
+
+        def work(connection: Connection) -> None:
+            now = self._clock.now()
+            apply_records(connection, self.process, records, start, upto, now, late=late)
+            if then is not None:
+                then(connection)
+
         try:
-            await self.database.run(lambda c: self._apply_in(c, records, upto, then), _APPLY_SECONDS)
+            await self.database.run(work, _APPLY_SECONDS)
         except processes.Moved as moved:
             self._behind = True
             self._advance(moved.applied)
@@ -158,16 +167,12 @@ class Writer:
         self._advance(upto)
         return True
 
-    def _apply_in(
-        self, connection: Connection, records: list[Record], upto: Position, then: Work | None
-    ) -> None:
-        late = self._late
-        if self.applied < self._fence:
-            late = {record.id for record in records if isinstance(record, Entry)}
-        now = self._clock.now()
-        apply_records(connection, self.process, records, self.applied, upto, now, late=late)
-        if then is not None:
-            then(connection)
+    def _late_among(self, records: list[Record]) -> set[str]:
+        """Entries whose money was leased before we were given up for dead."""
+        before = self.applied < self._fence
+        if not (before or self._late):
+            return set()
+        return {r.id for r in records if isinstance(r, Entry) and (before or r.id in self._late)}
 
     def _advance(self, upto: Position) -> None:
         if upto.segment > self.applied.segment:

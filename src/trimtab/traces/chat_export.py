@@ -121,7 +121,7 @@ def _seconds(exact: float) -> float:
 
 def _note(woven: Woven) -> str:
     if not woven.threads:
-        return "no conversation: its content was not kept, or no call was answered"
+        return f"no conversation: {woven.note or 'no call was answered'}"
     return f"not all calls are here: {woven.note}" if woven.note else ""
 
 
@@ -169,9 +169,7 @@ def _reply(message: LineMessage, agent: str, began: float, turn: Turn, purse: Pu
     cost = _cost(paid, purse)
     return msgspec.structs.replace(
         message,
-        usage=LineUsage(usage.input_tokens, usage.output_tokens, usage.cached_tokens)
-        if counted or usage.total_tokens
-        else None,
+        usage=LineUsage.of(usage) if counted or usage.total_tokens else None,
         cost_usd=cost,
         t=_seconds(began + seconds),
         step=record.call.who.step,
@@ -209,7 +207,5 @@ def _rest_line(run: RunRow, entry: Entry, nanodollars: int) -> LineEntry:
         step=entry.step,
         endpoint=entry.endpoint,
         certainty="exact" if entry.certainty in _TOLD else "estimated",
-        usage=LineUsage(usage.input_tokens, usage.output_tokens, usage.cached_tokens)
-        if usage.total_tokens
-        else None,
+        usage=LineUsage.of(usage) if usage.total_tokens else None,
     )

@@ -5,12 +5,12 @@ Recorded runs of other tools that have the same fields are read too. Fields from
 """
 
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import msgspec
 from msgspec import Meta
 
-from trimtab.core import EntryKind, nanodollars_of, usd_text
+from trimtab.core import EntryKind, Usage, nanodollars_of, usd_text
 
 Name = Annotated[str, Meta(max_length=500, pattern=r"^[^\x00]*\Z")]
 Tokens = Annotated[int, Meta(ge=0, le=2**53)]
@@ -30,11 +30,35 @@ class LineToolCall(msgspec.Struct, frozen=True):
 
 
 class LineUsage(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Tokens of one reply. `cached_tokens` are part of `prompt_tokens`."""
+    """Tokens of one reply. What the cache gave or took is part of `prompt_tokens`, reasoning of
+    `completion_tokens`."""
 
     prompt_tokens: Tokens
     completion_tokens: Tokens
     cached_tokens: Tokens = 0
+    cache_write_tokens: Tokens = 0
+    reasoning_tokens: Tokens = 0
+
+    @classmethod
+    def of(cls, usage: Usage) -> Self:
+        """The same as `usage`."""
+        return cls(
+            usage.input_tokens,
+            usage.output_tokens,
+            usage.cached_tokens,
+            usage.cache_write_tokens,
+            usage.reasoning_tokens,
+        )
+
+    def known(self) -> Usage:
+        """The same in the vocabulary of the house."""
+        return Usage(
+            input_tokens=self.prompt_tokens,
+            output_tokens=self.completion_tokens,
+            cached_tokens=self.cached_tokens,
+            cache_write_tokens=self.cache_write_tokens,
+            reasoning_tokens=self.reasoning_tokens,
+        )
 
 
 class LineMessage(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -138,10 +138,10 @@ def recorded_run(line: ChatLine, tenant: str, now: float) -> RecordedRun:
     started_at = now if line.started_at is None else line.started_at
     identity = _encode([tenant, run, line.agent, line.domain, line.task, line.trial])
     id = f"{IMPORTED}{hashlib.blake2b(identity, digest_size=12).hexdigest()}-{line.thread or 0:05d}"
-    teller = _Telling(line, who, id, started_at)
-    told = list(teller.tell())
+    telling = _Telling(line, who, id, started_at)
+    told = list(telling.tell())
     calls = tuple(record for record, _ in told if record is not None)
-    entries = (*(entry for _, entry in told), *teller.rest())
+    entries = (*(entry for _, entry in told), *telling.rest())
     duration = line.duration_s if isinstance(line.duration_s, float) else 0.0
     last_at = max([started_at + duration, *(record.call.at + record.seconds for record in calls)])
     return RecordedRun(who, started_at, last_at, calls, entries)
@@ -162,7 +162,7 @@ def _nanodollars(usd: Decimal | None) -> int:
 
 
 def _usage(told: LineUsage | None) -> Usage:
-    return Usage() if told is None else Usage(told.prompt_tokens, told.completion_tokens, told.cached_tokens)
+    return Usage() if told is None else told.known()
 
 
 def _is_heard(message: LineMessage) -> bool:
