@@ -121,3 +121,75 @@ def test_every_decision_of_the_demo_can_be_replayed_to_the_same_plan(tmp_path):
     decisions = [msgspec.json.decode(row[0], type=Decision) for row in rows]
     assert len(decisions) > 60
     assert all(same(decision, policies) for decision in decisions)
+
+
+def played(tmp_path, name, *arguments):
+    """The account of a demo or replay kept under `name`, and the file its runs were exported to."""
+    done = trimtab(*arguments, "--json", "--data", str(tmp_path / name))
+    assert done.returncode == 0, done.stderr
+    file = tmp_path / f"{name}.jsonl.gz"
+    told = trimtab("traces", "export", "-c", str(tmp_path / name / "trimtab.toml"), "-o", str(file))
+    assert told.returncode == 0, told.stderr
+    return json.loads(done.stdout), file
+
+
+def tokens(account):
+    return [
+        (line["calls"], line["input_tokens"], line["output_tokens"]) for line in account["costs"]["model"]
+    ]
+
+
+def test_the_demo_can_be_exported_and_replayed(tmp_path):
+    demo, file = played(tmp_path, "demo", "demo", "--runs", "60")
+    again, _ = played(tmp_path, "again", "replay", str(file), "--mixed")
+    assert again["altered_replies"] == again["calls_failed"] == 0
+    assert again["notices"] == []
+    assert [again[name] for name in ("runs", "completed", "calls")] == [
+        demo[name] for name in ("runs", "completed", "calls")
+    ]
+    assert tokens(again) == tokens(demo)
+    agent = again["agents"][0]
+    assert (agent["cost_usd"], agent["cost_unknown"], agent["calls_without_price"]) == (
+        None,
+        "no price",
+        demo["calls"],
+    )
+    shown = trimtab("replay", str(file), "--data", str(tmp_path / "shown"))
+    assert "no price" in shown.stdout
+    assert "$0.000000000" not in shown.stdout
+
+
+@needs_data
+def test_recorded_runs_cost_the_same_after_export_and_replay(tmp_path):
+    agents = "claude-opus-4-6,claude-sonnet-4-5"
+    first, file = played(tmp_path, "first", "replay", str(RUNS), "--agents", agents)
+    again, second_file = played(tmp_path, "again", "replay", str(file), "--stream")
+    costs = {agent["agent"]: agent["cost_usd"] for agent in again["agents"]}
+    assert costs == {"claude-opus-4-6": "10.547140000", "claude-sonnet-4-5": "6.603399000"}
+    assert (again["agents"], again["completed"]) == (first["agents"], first["completed"])
+    assert tokens(again) == tokens(first)
+    assert again["altered_replies"] == again["calls_failed"] == 0
+    third, _ = played(tmp_path, "third", "replay", str(second_file), "--agents", "claude-opus-4-6")
+    assert third["cost_usd"] == "10.547140000"
+    assert third["altered_replies"] == 0
+
+
+def test_runs_of_unknown_outcome_and_without_content_are_counted_apart(tmp_path):
+    usage = {"prompt_tokens": 1000, "completion_tokens": 100, "cached_tokens": 600, "reasoning_tokens": 30}
+    reply = {"role": "assistant", "content": "Hi", "usage": usage, "t": 1.0}
+    said = [{"role": "user", "content": "Hello", "t": 0.0}, reply]
+    shared = {"agent": "claude-sonnet-4-5", "domain": "d", "trial": 0, "thread": 0}
+    lines = [
+        shared | {"task": "a", "run": "a", "reward": 1.0, "messages": said},
+        shared | {"task": "b", "run": "b", "reward": None, "messages": said},
+        shared | {"task": "c", "run": "c", "reward": None, "messages": [], "note": "not kept"},
+    ]
+    file = tmp_path / "own.jsonl"
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    account, exported = played(tmp_path, "d", "replay", str(file))
+    assert (account["runs"], account["completed"], account["unknown"]) == (2, 1, 1)
+    # 400 plain at $3, 600 cached at $0.30, 100 out at $15 a million; only the known run is in the ratio.
+    assert (account["cost_usd"], account["cost_per_completed_usd"]) == ("0.005760000", "0.002880000")
+    assert account["notices"] == ["runs of own.jsonl left out, for they have no call to play: 1"]
+    again, _ = played(tmp_path, "e", "replay", str(exported))
+    assert (again["cost_usd"], again["completed"], again["unknown"]) == ("0.005760000", 1, 1)

@@ -177,3 +177,17 @@ async def test_a_tenants_own_limits_win_over_those_of_all_others(serve, upstream
         headers = await _headers(served, tenant)
         statuses = [(await served.post(ask(), headers=headers)).status for _ in range(4)]
         assert statuses == [200] * most + [429] * (4 - most)
+
+
+async def test_under_a_budget_nobody_asks_for_dearer_service_than_its_price_says(serve, upstream):
+    served = await serve(endpoint(upstream) + budget("tenant", "day", 1.0))
+    assert (await served.post(ask(service_tier="priority", vendor="kept"))).status == 200
+    sent = upstream.seen[0].json
+    assert "service_tier" not in sent
+    assert sent["vendor"] == "kept"
+
+
+async def test_without_a_budget_the_tier_passes_through(serve, upstream):
+    served = await serve(endpoint(upstream))
+    await served.post(ask(service_tier="priority"))
+    assert upstream.seen[0].json["service_tier"] == "priority"

@@ -315,3 +315,7 @@ async def test_a_fault_of_ours_is_told_in_the_clients_shape_and_logged(house, ca
         assert (status, code) == (500, "api_error" if surface == "messages" else "internal_error")
         assert "NoneType" not in answer.error["message"]
     assert "r7" in caplog.text
+    monkeypatch.setattr(house.house.keyring, "open", None)
+    answer = await house.post({"reward": 1}, "/v1/runs/r8/outcome")
+    assert check_shape(answer, "chat") == (500, "internal_error")
+    assert "r8" in caplog.text

