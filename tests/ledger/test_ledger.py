@@ -114,6 +114,25 @@ async def test_money_is_never_passed_by_concurrent_calls(branch, database):
     assert settled + leased <= 10_000
 
 
+async def test_a_call_over_midnight_is_charged_to_the_day_it_began_in(branch, database, clock):
+    place = branch(book(day=1_000, run=0))
+    clock.at = 1_700_006_399.0  # 2023-11-14T23:59:59Z
+    yesterday = day(place)
+    over = await place.hold(900)
+    clock.at += 2
+    today = day(place)
+    assert yesterday.id != today.id
+    held = await place.hold(800)
+    await place.settle(over.id, 600)
+    await place.settle(held.id, 300)
+    await place.writer.flush()
+    assert meter_row(database, yesterday)[0] == 600
+    assert meter_row(database, today)[0] == 300
+    clock.at += 40
+    await place.keeper._beat()
+    assert meter_row(database, yesterday) == (600, 0)
+
+
 # The journal cannot be written.
 
 

@@ -34,8 +34,8 @@ async def gateways(tmp_path):
     """Makes gateways: `first = await gateways(settings, database)`; whatever still runs at the end is killed."""
     made = []
 
-    async def make(settings, database="sqlite", name="", start=True):
-        gateway = Gateway(tmp_path, settings, database, name or f"gateway{len(made)}")
+    async def make(settings, database="sqlite", name="", start=True, data=None):
+        gateway = Gateway(tmp_path, settings, database, name or f"gateway{len(made)}", data)
         made.append(gateway)
         return await gateway.start() if start else gateway
 

@@ -28,13 +28,21 @@ def free_port():
 class Gateway:
     """One gateway: settings, a data folder and a port that stay the same over all its starts."""
 
-    def __init__(self, folder: Path, settings: str, database: str = "sqlite", name: str = "gateway"):
+    def __init__(
+        self,
+        folder: Path,
+        settings: str,
+        database: str = "sqlite",
+        name: str = "gateway",
+        data: Path | None = None,
+    ):
         self.folder, self.name = folder / name, name
         self.folder.mkdir()
+        self.data = data or self.folder / "data"
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.database_url = database
-        head = f'[server]\nport = {self.port}\ndata = "{self.folder / "data"}"\ndatabase = "{database}"\n'
+        head = f'[server]\nport = {self.port}\ndata = "{self.data}"\ndatabase = "{database}"\n'
         self.config = self.folder / "trimtab.toml"
         self.config.write_text(head + settings)
         self.starts = 0
@@ -97,7 +105,7 @@ class Gateway:
 
     def books(self):
         """Its database, to be read by `Books`."""
-        return Books(Database(url_of(self.database_url, self.folder / "data")))
+        return Books(Database(url_of(self.database_url, self.data)))
 
 
 class Books:

@@ -159,6 +159,35 @@ async def test_a_refusal_means_that_no_other_gateway_keeps_the_money(postgres, u
         assert limit - books.spent() < hold
 
 
+async def test_two_gateways_on_one_machine_share_a_file(upstream, gateways, tmp_path):
+    """The same folder and the same SQLite; one is killed, and the other takes up what it left without a restart."""
+    limit = COST * 150
+    both = [await gateways(settings(upstream, limit, wait=1.0), data=tmp_path / "data") for _ in range(2)]
+    victim, other = both
+    async with Client.open() as session:
+        load = Load(session, upstream)
+        clients = [asyncio.ensure_future(load.until_refused(gateway)) for gateway in both for _ in range(10)]
+        await until(lambda: len(load.whole(victim)) >= 20)
+        victim.kill()
+        load.stopped.set()
+        await asyncio.gather(*clients)
+        await until(lambda: upstream.under_way == 0)
+        load.stopped.clear()
+        with other.books() as books:
+            await until(lambda: [row["state"] for row in books.table("process")].count("dead") == 1)
+        await asyncio.gather(*[load.until_refused(other) for _ in range(10)])
+        hold = min(needed(seen) for seen in load.refused())
+    await other.stop()
+    with other.books() as books:
+        entries = books.entries()
+        check_sums(books, entries, limit)
+        assert limit - books.spent() < hold
+    for id, bill in upstream.bills.items():
+        exact = entries[id]["certainty"] == "exact"
+        paid = entries[id]["nanodollars"]
+        assert paid == bill.nanodollars if exact else paid >= bill.nanodollars
+
+
 @pytest.mark.parametrize("comes_back", [True, False], ids=["restarted", "buried"])
 async def test_the_slice_of_a_killed_gateway_comes_back(postgres, upstream, gateways, comes_back):
     limit = COST * 300

@@ -226,6 +226,15 @@ async def test_work_of_others_sees_everything_appended_before_it(writer, flaky):
     assert await writer.apply_with(look)
 
 
+async def test_work_of_others_has_its_chance_after_a_failure_of_its_own(writer, flaky):
+    """Nothing was appended meanwhile, so nothing is there to catch up with."""
+    flaky.lost = 1.0
+    with pytest.raises(StoreUnavailable):
+        await writer.apply_with(lambda: lambda connection: None)
+    flaky.lost = 0.0
+    assert await writer.apply_with(lambda: lambda connection: None)
+
+
 # Given up for dead, and back again.
 
 

@@ -102,18 +102,20 @@ class Attempt:
     async def _set_aside(self) -> Hold:
         """The hold of the worst case; the call's own deadline does not wait for others' holds to settle."""
         visit, desk = self.visit, self._desk
-        left = None if visit.call.deadline is None else visit.left_seconds(desk.clock.now())
+        holding = desk.ledger.hold(
+            self.id,
+            visit.call.id,
+            visit.call.who,
+            visit.meters,
+            self.endpoint.name,
+            self.planned.model,
+            self.offer.worst_nanodollars,
+        )
+        if visit.call.deadline is None:
+            return await holding
         try:
-            async with asyncio.timeout(left):
-                return await desk.ledger.hold(
-                    self.id,
-                    visit.call.id,
-                    visit.call.who,
-                    visit.meters,
-                    self.endpoint.name,
-                    self.planned.model,
-                    self.offer.worst_nanodollars,
-                )
+            async with asyncio.timeout(visit.left_seconds(desk.clock.now())):
+                return await holding
         except TimeoutError as error:
             raise DeadlineExceeded("the call's own deadline passed before money was set aside") from error
 

@@ -158,10 +158,10 @@ def is_loopback(scope: Scope) -> bool:
     client = scope.get("client")
     if client is None or not _is_local(client[0]):
         return False
-    return not any(
-        name in _FORWARDED or (name == b"origin" and not _is_own_page(value))
-        for name, value in scope["headers"]
-    )
+    for name, value in scope["headers"]:
+        if name in _FORWARDED or (name == b"origin" and not _is_own_page(value)):
+            return False
+    return True
 
 
 def _is_own_page(origin: bytes) -> bool:

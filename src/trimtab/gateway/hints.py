@@ -64,7 +64,8 @@ def _text(value: bytes) -> str:
         text = value.decode()
     except UnicodeDecodeError:
         text = value.decode("latin-1")
-    return "".join(character for character in text.strip() if character.isprintable())
+    text = text.strip()
+    return text if text.isprintable() else "".join(character for character in text if character.isprintable())
 
 
 def _number(name: bytes, text: str, kind: type[int] | type[float]) -> float:

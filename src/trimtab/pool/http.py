@@ -49,7 +49,7 @@ class Answer:
         """The whole body (at most 64 MiB). Raises UpstreamError, DeadlineExceeded."""
         parts: list[bytes] = []
         size = 0
-        async for part in self.parts():
+        while part := await self._part():
             size += len(part)
             if size > _MOST_REPLY_BYTES:
                 raise self._error("sent more than 64 MiB", "upstream_too_large", retryable=False)
@@ -58,10 +58,12 @@ class Answer:
 
     async def parts(self) -> AsyncGenerator[bytes, None]:
         """The body as it comes. Raises UpstreamError, DeadlineExceeded."""
-        content = self._response.content
+        while part := await self._part():
+            yield part
+
+    async def _part(self) -> bytes:
         try:
-            while part := await self._next(content):
-                yield part
+            return await self._next(self._response.content)
         except TimeoutError as error:
             raise self._too_slow() from error
         except (aiohttp.ClientError, ConnectionError) as error:

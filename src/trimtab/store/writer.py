@@ -80,10 +80,12 @@ class Writer:
         """
         await self.flush()
         async with self._turn:
-            if self._behind:
-                return False
             upto = self.journal.position
             records, self._pending = self._pending, []
+            if self._behind and self.applied < upto:
+                return False
+            if self._behind:
+                self._behind, records = False, []
             return await self._commit(records, upto, look())
 
     def stop(self) -> None:
