@@ -190,15 +190,18 @@ async def test_cancelling_ends_all_runs_at_once_and_keeps_the_measures():
     async with LocalServer(expert_app()) as server:
         traffic = Traffic(server.url, concurrency=5)
         driving = asyncio.create_task(traffic.drive(demo_runs(500, 3, "sim-large", KEYS), 500))
-        await asyncio.sleep(0.6)
+        while not traffic.report().endings.get("done"):
+            await asyncio.sleep(0.01)
         driving.cancel()
         began = time.monotonic()
         with pytest.raises(asyncio.CancelledError):
             await driving
         assert time.monotonic() - began < 5.0
     report = traffic.report()
-    assert report.endings["cancelled"] == 5
+    # A run may be over in the very moment of the cancellation, and its worker between two runs.
+    assert 0 < report.endings["cancelled"] <= 5
     assert 0 < report.endings["done"] < 500
+    assert sum(report.endings.values()) == len(report.runs)
 
 
 def test_a_report_is_json_and_percentiles_are_nearest_rank():
