@@ -3,12 +3,14 @@
 import asyncio
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 
 from trimtab.core.errors import ConfigError, StoreUnavailable
 from trimtab.store import Database, migrate, url_of
+from trimtab.store import schema as store_schema
 
 from .made import rows
 
@@ -127,4 +129,26 @@ def test_a_file_that_was_deleted_swallows_nothing(tmp_path):
     with pytest.raises(StoreUnavailable, match="removed or replaced"):
         database.transact(lambda c: c.execute(text("SELECT 1")))
     assert list(tmp_path.glob("trimtab.sqlite*")) == []
+    database.close()
+
+
+def test_a_database_of_an_older_version_is_brought_up_with_what_is_in_it(tmp_path):
+    from alembic import command
+    from alembic.config import Config
+    from sqlalchemy import text
+
+    database = Database(url_of("sqlite", tmp_path))
+    config = Config()
+    config.set_main_option("script_location", str(Path(store_schema.__file__).parent / "migrations"))
+
+    def older(connection):
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        columns = [row[1:3] for row in connection.execute(text("PRAGMA table_info(entry)"))]
+        values = ", ".join("0" if kind in ("BIGINT", "FLOAT") else "'x'" for _, kind in columns)
+        connection.execute(text(f"INSERT INTO entry VALUES ({values})"))
+
+    database.transact(older)
+    migrate(database)
+    assert database.read(lambda c: c.scalar(text("SELECT saved_nanodollars FROM entry"))) == 0
     database.close()

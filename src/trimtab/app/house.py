@@ -8,13 +8,25 @@ from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 
 from trimtab.app.policies import check_rules, policies_of, verifier_functions
-from trimtab.app.store import database_for, journal_root
+from trimtab.app.store import controller_folder, database_for, journal_root
+from trimtab.app.verifying import verify_controllers
 from trimtab.app.watchers import build_watchers
 from trimtab.budgets import BudgetBook
 from trimtab.config import Loaded, Settings, prices_of, secrets_of
+from trimtab.controllers import Registry, Roster
 from trimtab.core import Clock, IdSource, SystemClock, nanodollars_of
 from trimtab.core.errors import StoreUnavailable
-from trimtab.dispatch import Desk, Dispatch, Journey, Recording, Rooms, Router, ToolPrices
+from trimtab.dispatch import (
+    Decider,
+    Desk,
+    Dispatch,
+    Journey,
+    Onlooker,
+    Recording,
+    Rooms,
+    Router,
+    ToolPrices,
+)
 from trimtab.gateway import Gateway, HouseDoor, RunDoor, build_gateway
 from trimtab.ledger import Keeper, Ledger, Teller
 from trimtab.pool import Http, Pool
@@ -52,7 +64,9 @@ class House:
         self.pool = Pool(
             settings, secrets_of(settings, os.environ, loaded.source), prices_of(settings), clock
         )
-        self.watchers = build_watchers(settings, self.pool, self.ledger, self.writer)
+        self.roster = Roster(Registry(controller_folder(settings)), database)
+        self.onlooker = Onlooker(settings, self.roster)
+        self.watchers = build_watchers(settings, self.pool, self.ledger, self.writer, self.roster)
         self.dispatch = self._dispatch(settings, ids)
         runs = RunDoor(self.keyring, self.ledger, self.writer, database, clock)
         house = HouseDoor(self.keyring, self.pool, self.watchers.metrics.render, self._not_ready)
@@ -62,7 +76,7 @@ class House:
     def _dispatch(self, settings: Settings, ids: IdSource) -> Dispatch:
         clock = self.clock
         desk = Desk(self.ledger, self.http, clock, ids)
-        verifiers = Verifiers(verifier_functions(settings))
+        verifiers = Verifiers(verifier_functions(settings) | verify_controllers(settings, self.roster))
         journey = Journey(desk, self.pool, verifiers, settings.hedging.share, random.random)
         tools = {tool.name: nanodollars_of(tool.price_usd) for tool in settings.tool}
         rooms = Rooms(
@@ -74,6 +88,8 @@ class House:
             recall=ExactRecall(self.database, self.writer, clock),
             tools=ToolPrices(tools, self.ledger) if tools else None,
             recording=Recording(self.writer, self.ledger, clock, self.watchers.all),
+            decider=Decider(settings, self.roster, verifiers),
+            onlooker=self.onlooker,
         )
         return Dispatch(settings, rooms, clock, ids)
 
@@ -92,6 +108,7 @@ class House:
         await self.database.run(lambda c: processes.enter(c, self.process, host, pid, now))
         self.teller.renew(heard_at)
         await self.keyring.load()
+        await self.roster.load()
         await self.http.start()
 
     def tasks(self) -> list[Coroutine[object, object, None]]:
@@ -102,6 +119,8 @@ class House:
             self.keyring.run(),
             self._share_out(),
             self._retention.run(),
+            self.roster.run(),
+            self.onlooker.run(),
         ]
 
     async def _share_out(self) -> None:
@@ -118,6 +137,7 @@ class House:
         """Bring everything in, give back what is leased, leave nothing open."""
         await self.http.close()
         await asyncio.to_thread(self.watchers.close)
+        await self.roster.close()
         clean = await self._bring_in()
         self.journal.close(remove=clean)
         await asyncio.to_thread(self.database.close)

@@ -59,19 +59,25 @@ async def _serve(loaded: Loaded, announce: Callable[[str], None]) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, _stop, house, server)
-        running = asyncio.ensure_future(_run(server))
-        while not server.started and not running.done():
-            await asyncio.sleep(0.005)
-        if running.done():
-            raise ConfigError(
-                f"cannot listen on {settings.host}:{settings.port} (is another process there?)",
-                key="server.port",
-            )
+        running = await begin(server)
         port = server.servers[0].sockets[0].getsockname()[1]
         announce(f"http://{settings.host}:{port}")
         _calm_collector()
         await running
         await _end_calls(server)
+
+
+async def begin(server: Server) -> "asyncio.Task[None]":
+    """The task that serves, once it listens. Raises ConfigError where it cannot."""
+    running = asyncio.create_task(_run(server))
+    while not server.started and not running.done():
+        await asyncio.sleep(0.005)
+    if running.done():
+        config = server.config
+        raise ConfigError(
+            f"cannot listen on {config.host}:{config.port} (is another process there?)", key="server.port"
+        )
+    return running
 
 
 async def _run(server: Server) -> None:

@@ -12,7 +12,7 @@ import msgspec
 from starlette.types import ASGIApp
 
 from trimtab.app.house import House, open_house
-from trimtab.app.serve import server_for
+from trimtab.app.serve import begin, server_for
 from trimtab.config import load
 from trimtab.simulation import LocalServer, Mode, PlannedRun, Traffic, TrafficReport
 from trimtab.tenants import create_key
@@ -68,9 +68,7 @@ def _keys(house: House, tenants: Iterable[str]) -> dict[str, str]:
 async def serving(house: House) -> AsyncIterator[str]:
     """A house's gateway on a free loopback port; its URL."""
     server = server_for(house, "127.0.0.1", 0)
-    running = asyncio.ensure_future(server.serve())
-    while not server.started:
-        await asyncio.sleep(0.005)
+    running = await begin(server)
     try:
         yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     finally:

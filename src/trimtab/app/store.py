@@ -38,6 +38,11 @@ def journal_root(settings: Settings) -> Path:
     return root
 
 
+def controller_folder(settings: Settings) -> Path:
+    """Where packaged controllers are kept."""
+    return Path(settings.controllers.folder or data_folder(settings) / "controllers")
+
+
 def database_for(loaded: Loaded) -> Database:
     """The configured database, not yet asked anything."""
     settings = loaded.settings

@@ -3,11 +3,12 @@
 from collections.abc import Callable
 
 from trimtab.config import Settings
+from trimtab.controllers import Host, Roster
 from trimtab.core import CallRecord
 from trimtab.ledger import Ledger
 from trimtab.pool import Pool
 from trimtab.store import Writer
-from trimtab.traces import Gauges, Metrics, Spans
+from trimtab.traces import ControllerFigures, Gauges, Metrics, Spans
 
 
 class Watchers:
@@ -23,7 +24,9 @@ class Watchers:
             self._spans.close()
 
 
-def build_watchers(settings: Settings, pool: Pool, ledger: Ledger, writer: Writer) -> Watchers:
+def build_watchers(
+    settings: Settings, pool: Pool, ledger: Ledger, writer: Writer, roster: Roster
+) -> Watchers:
     """The watchers the settings ask for. Raises ConfigError."""
     endpoints = pool.endpoints.values()
     gauges = Gauges(
@@ -33,7 +36,23 @@ def build_watchers(settings: Settings, pool: Pool, ledger: Ledger, writer: Write
         open_holds=lambda: ledger.open_holds,
         journal_lag_bytes=lambda: writer.lag_bytes,
         database_up=lambda: writer.available,
+        controllers=lambda: [_figures(state, host) for state, host in roster.hosts],
+        shadows_dropped=lambda: roster.tally.dropped,
     )
     telemetry = settings.telemetry
     spans = Spans(telemetry, settings.endpoint) if telemetry.otlp_endpoint else None
     return Watchers(Metrics(gauges), spans)
+
+
+def _figures(state: str, host: Host) -> ControllerFigures:
+    manifest, drift = host.manifest, host.drift
+    return ControllerFigures(
+        controller=manifest.name,
+        version=manifest.version,
+        state=state,
+        answered=host.answered,
+        abstained=host.abstained,
+        troubles=dict(host.troubles),
+        drift_index=None if drift is None else drift.index,
+        drifts=drift is not None and bool(drift.reasons),
+    )

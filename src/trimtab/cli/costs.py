@@ -14,8 +14,15 @@ if TYPE_CHECKING:
 
 Format = Literal["table", "json", "csv"]
 Line = Mapping[str, str | int | None]
-_NOTED = ("cached_tokens", "estimated_usd", "unpriced", "upstream_usd", "unknown_usd", "unknown")
-_SHOWN = {"usd": "cost", "usd_per_completed": "cost per completed run"}
+_NOTED = (
+    *("cached_tokens", "estimated_usd", "unpriced", "upstream_usd", "saved_usd_estimated"),
+    *("unknown_usd", "unknown"),
+)
+_SHOWN = {
+    "usd": "cost",
+    "saved_usd_estimated": "saved (estimate)",
+    "usd_per_completed": "cost per completed run",
+}
 
 
 def costs(
@@ -110,6 +117,7 @@ def _cost_line(by: Sequence[str], row: "CostSums") -> Line:
         "estimated_usd": usd_text(row.estimated_nanodollars),
         "unpriced": row.unpriced,
         "upstream_usd": usd_text(row.upstream_nanodollars),
+        "saved_usd_estimated": usd_text(row.saved_nanodollars),
     }
 
 
@@ -171,5 +179,5 @@ def _cell(name: str, line: Line) -> str:
         return f"{value:,}"
     if value is None:
         return "none completed"
-    bound = "≥ " if line["unpriced"] and name in _SHOWN else ""
+    bound = "≥ " if line["unpriced"] and name in ("usd", "usd_per_completed") else ""
     return f"{bound}${value}"

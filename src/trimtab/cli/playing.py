@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from trimtab.cli.options import Json
+from trimtab.cli.options import Config, Json
 
 if TYPE_CHECKING:
     from trimtab.app.stage import Play
@@ -29,7 +29,9 @@ def demo(
 
 
 def replay(
-    path: Annotated[Path, typer.Argument(help="Recorded runs: JSON Lines, gzipped or not.")],
+    path: Annotated[
+        Path | None, typer.Argument(help="Recorded runs: JSON Lines, gzipped or not.", show_default=False)
+    ] = None,
     agents: Annotated[str, typer.Option(help="Only these agents, by commas.")] = "",
     stream: Annotated[bool, typer.Option("--stream", help="Stream every call.")] = False,
     mixed: Annotated[bool, typer.Option("--mixed", help="Stream every other call.")] = False,
@@ -38,11 +40,25 @@ def replay(
     ] = 0.0,
     concurrency: Annotated[int, typer.Option(min=1, max=1000, help="Runs at once.")] = 16,
     data: Data = None,
+    verify_decisions: Annotated[
+        bool,
+        typer.Option(
+            "--verify-decisions",
+            help="Let controllers decide anew on what they decided (in FILE, else in the store), and compare.",
+        ),
+    ] = False,
+    config: Config = None,
     json: Json = False,
 ) -> None:
     """Send recorded runs through the gateway; a cassette answers each call with what was recorded."""
+    if verify_decisions:
+        _verify_decisions(path, config, json=json)
+        return
     from trimtab.app.plays import replay_play
+    from trimtab.core.errors import ConfigError
 
+    if path is None:
+        raise ConfigError("name the file with recorded runs", key="PATH")
     named = tuple(name.strip() for name in agents.split(",") if name.strip())
     mode = "stream" if stream else "mixed" if mixed else "plain"
     _perform(
@@ -51,6 +67,30 @@ def replay(
         data,
         json,
     )
+
+
+def _verify_decisions(path: Path | None, config: Path | None, *, json: bool) -> None:
+    import msgspec
+
+    from trimtab.app import open_database
+    from trimtab.app.recheck import Rechecker, exported_decisions, stored_decisions
+    from trimtab.store import Selection
+
+    with open_database(config) as (settings, database):
+        recorded = (
+            stored_decisions(settings, database, Selection()) if path is None else exported_decisions(path)
+        )
+        found = Rechecker(settings).check(recorded)
+    if json:
+        typer.echo(msgspec.json.encode(found).decode())
+    else:
+        typer.echo(f"{found.same:,} decisions came out the same, {found.differ:,} did not")
+        for reason, count in found.unchecked.items():
+            typer.echo(f"{count:,} not compared: {reason}")
+        for each in found.differences:
+            typer.echo(f"{each.where}: {each.controller} said {each.recorded}, now {each.now}", err=True)
+    if found.differ:
+        raise typer.Exit(1)
 
 
 def _perform(

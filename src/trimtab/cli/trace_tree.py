@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from trimtab.core import CallRecord, Entry, usd_text
+from trimtab.core import CallRecord, ControllerDecision, Entry, usd_text
 
 if TYPE_CHECKING:
     from msgspec import Raw
@@ -54,6 +54,7 @@ def _call_json(node: "CallNode") -> _Json:
         "usd": usd_text(node.nanodollars),
         "upstream_nanodollars": node.upstream_nanodollars,
         "decision": _decision_json(record),
+        "controllers": record.controllers,
         "attempts": record.attempts,
         "entries": [_entry_json(entry) for entry in node.entries],
         "nested": [_call_json(inner) for inner in node.nested],
@@ -155,6 +156,8 @@ def _add_call(branch: "Tree", node: "CallNode") -> None:
     record = node.record
     colour = "green" if record.status == "ok" else "red"
     here = branch.add(f"[{colour}]{record.status}[/{colour}] {plain(_call(node))}")
+    for said in record.controllers:
+        here.add(plain(_controller(said)))
     if record.decision is not None:
         here.add(plain(_decision(record)))
     for attempt in record.attempts:
@@ -166,7 +169,7 @@ def _add_call(branch: "Tree", node: "CallNode") -> None:
             )
         )
     for entry in node.entries:
-        if entry.kind != "model" or entry.certainty != "exact":
+        if entry.kind != "model" or entry.certainty != "exact" or entry.saved_nanodollars:
             here.add(plain(_entry(entry)))
     for inner in node.nested:
         _add_call(here, inner)
@@ -196,6 +199,12 @@ def _decision(record: CallRecord) -> str:
     return f"policy {decision.policy}{rule}, of {len(decision.offers)} offers: {chosen or 'none'}{reasons}"
 
 
+def _controller(said: ControllerDecision) -> str:
+    did = said.option if said.followed else f"left to the model ({'; '.join(said.reasons) or 'not sure'})"
+    return f"controller {said.controller}@{said.version}: {did}, confidence {said.confidence:.4f}"
+
+
 def _entry(entry: Entry) -> str:
     reason = f", {entry.reason}" if entry.reason else ""
-    return f"{entry.kind} {entry.model}: ${usd_text(entry.nanodollars)} {entry.certainty}{reason}"
+    saved = f", saved about ${usd_text(entry.saved_nanodollars)}" if entry.saved_nanodollars else ""
+    return f"{entry.kind} {entry.model}: ${usd_text(entry.nanodollars)} {entry.certainty}{reason}{saved}"

@@ -1,7 +1,8 @@
 """The database and the journal: everything that must outlive a process."""
 
-from trimtab.store import calls, costs, entries, keys, meters, processes, recalls, runs
+from trimtab.store import calls, controllers, costs, entries, keys, meters, processes, recalls, runs, tallies
 from trimtab.store.apply import bury
+from trimtab.store.controllers import ControllerAction, ControllerState, EventRow, StateRow
 from trimtab.store.costs import (
     CompletionField,
     CompletionSums,
@@ -18,17 +19,21 @@ from trimtab.store.processes import Fenced
 from trimtab.store.recover import bury_silent, recover_journals
 from trimtab.store.runs import Cursor, RunRow, RunStatus
 from trimtab.store.selection import Selection, Standing
+from trimtab.store.tallies import TallyMode, TallyRow
 from trimtab.store.writer import Writer
 
 __all__ = [
     "Ask",
     "CompletionField",
     "CompletionSums",
+    "ControllerAction",
+    "ControllerState",
     "CostField",
     "CostSums",
     "Cursor",
     "Database",
     "EndRecord",
+    "EventRow",
     "Fenced",
     "Grant",
     "Journal",
@@ -37,11 +42,15 @@ __all__ = [
     "RunStatus",
     "Selection",
     "Standing",
+    "StateRow",
+    "TallyMode",
+    "TallyRow",
     "Writer",
     "bury",
     "bury_silent",
     "calls",
     "completion_sums",
+    "controllers",
     "cost_sums",
     "costs",
     "entries",
@@ -52,5 +61,6 @@ __all__ = [
     "recalls",
     "recover_journals",
     "runs",
+    "tallies",
     "url_of",
 ]

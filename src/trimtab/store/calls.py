@@ -6,12 +6,13 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Row, delete, select
 
-from trimtab.core import AttemptRecord, Attribution, Call, CallRecord, Decision, Usage
+from trimtab.core import AttemptRecord, Attribution, Call, CallRecord, ControllerDecision, Decision, Usage
 from trimtab.store.bulk import insert_rows
 from trimtab.store.schema import call
 
 _json = msgspec.json.Encoder()
 _decision = msgspec.json.Decoder(Decision)
+_controllers = msgspec.json.Decoder(tuple[ControllerDecision, ...])
 _attempts = msgspec.json.Decoder(tuple[AttemptRecord, ...])
 _CONTENT = ("request", "reply")
 
@@ -49,6 +50,7 @@ def row_of(record: CallRecord) -> dict[str, object]:
         "attempts": _json.encode(record.attempts),
         "request": record.request or None,
         "reply": record.reply or None,
+        "controllers": _json.encode(record.controllers) if record.controllers else None,
     }
 
 
@@ -111,6 +113,7 @@ def _record(row: Row[Any]) -> CallRecord:
         attempts=_attempts.decode(row.attempts) if row.attempts else (),
         request=content.get("request") or b"",
         reply=content.get("reply") or b"",
+        controllers=_controllers.decode(row.controllers) if row.controllers else (),
     )
 
 

@@ -24,7 +24,7 @@ class CostSums(msgspec.Struct, frozen=True):
 
     `estimated_nanodollars` is the part of `nanodollars` whose usage was not told by the endpoint;
     `upstream_nanodollars` is what other gateways charged and is no part of it. `unpriced` counts entries
-    whose price nobody knows.
+    whose price nobody knows. `saved_nanodollars` estimates what models would have cost that were not needed.
     """
 
     fields: tuple[str, ...]
@@ -38,6 +38,7 @@ class CostSums(msgspec.Struct, frozen=True):
     estimated_nanodollars: int
     unpriced: int
     upstream_nanodollars: int
+    saved_nanodollars: int = 0
 
 
 class CompletionSums(msgspec.Struct, frozen=True):
@@ -79,6 +80,7 @@ def _cost_columns() -> list[ColumnElement[int]]:
         func.sum(case((guessed, entry.c.nanodollars), else_=0)),
         func.sum(case((entry.c.certainty == "unpriced", 1), else_=0)),
         func.sum(entry.c.upstream_nanodollars),
+        func.sum(entry.c.saved_nanodollars),
     ]
 
 

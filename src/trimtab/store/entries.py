@@ -35,6 +35,7 @@ def row_of(line: Entry) -> dict[str, object]:
         "reasoning_tokens": usage.reasoning_tokens,
         "upstream_nanodollars": line.upstream_nanodollars,
         "reason": line.reason,
+        "saved_nanodollars": line.saved_nanodollars,
     }
 
 
@@ -79,6 +80,7 @@ def of_run(connection: Connection, tenant: str, run: str) -> list[Entry]:
                 reasoning_tokens=row.reasoning_tokens,
             ),
             upstream_nanodollars=row.upstream_nanodollars, reason=row.reason,
+            saved_nanodollars=row.saved_nanodollars,
         )
         for row in rows
     ]  # fmt: skip

@@ -109,6 +109,7 @@ entry = Table(
     Column("reasoning_tokens", BigInteger, nullable=False),
     Column("upstream_nanodollars", BigInteger, nullable=False),
     Column("reason", Words, nullable=False),
+    Column("saved_nanodollars", BigInteger, nullable=False, server_default="0"),
     Index("entry_at", "at"),
     Index("entry_run", "run"),
 )
@@ -166,6 +167,7 @@ call = Table(
     Column("attempts", LargeBinary),
     Column("request", LargeBinary),
     Column("reply", LargeBinary),
+    Column("controllers", LargeBinary),
     Index("call_run", "run"),
 )
 
@@ -195,4 +197,45 @@ recall = Table(
     Column("reply", LargeBinary, nullable=False),
     PrimaryKeyConstraint("tenant", "digest"),
     Index("recall_expires", "expires_at"),
+)
+
+controller_state = Table(
+    "controller_state",
+    metadata,
+    Column("workflow", Words, nullable=False),
+    Column("kind", Words, nullable=False),
+    Column("version", Words, nullable=False),
+    Column("state", Words, nullable=False),
+    Column("since", Float, nullable=False),
+    Column("by", Words, nullable=False),
+    PrimaryKeyConstraint("workflow", "kind", "version"),
+)
+
+controller_event = Table(
+    "controller_event",
+    metadata,
+    Column("id", Words, primary_key=True),
+    Column("at", Float, nullable=False),
+    Column("by", Words, nullable=False),
+    Column("action", Words, nullable=False),
+    Column("workflow", Words, nullable=False),
+    Column("kind", Words, nullable=False),
+    Column("version", Words, nullable=False),
+    Column("forced", Boolean, nullable=False),
+    Column("report", Words, nullable=False),
+)
+
+controller_tally = Table(
+    "controller_tally",
+    metadata,
+    Column("workflow", Words, nullable=False),
+    Column("kind", Words, nullable=False),
+    Column("version", Words, nullable=False),
+    Column("mode", Words, nullable=False),
+    Column("option", Words, nullable=False),
+    Column("bin", Integer, nullable=False),
+    Column("decided", BigInteger, nullable=False),
+    Column("agreed", BigInteger, nullable=False),
+    Column("judged", BigInteger, nullable=False),
+    PrimaryKeyConstraint("workflow", "kind", "version", "mode", "option", "bin"),
 )

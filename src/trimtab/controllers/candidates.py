@@ -1,0 +1,152 @@
+"""The tool calls a conversation could fill by itself: each argument copied from a value that stands in it.
+
+Recipes say from which sources a tool's arguments came in recorded runs. They hold paths and shapes, never values,
+apart from constants that many tasks shared; so nothing of one run can reach another.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+import msgspec
+
+from trimtab.controllers.conversation import Json, ToolCall
+from trimtab.controllers.values import Value
+
+MOST_A_RECIPE = 64
+_MOST_FREE = 4
+_MOST_GAP = 1
+
+
+class Ingredient(msgspec.Struct, frozen=True):
+    """Where one argument comes from: a source with a prefix to put before it, or a constant.
+
+    `bare` says that the value goes in as a string although the source may hold a number, or the other way round.
+    """
+
+    argument: str
+    source: str = ""
+    prefix: str = ""
+    constant: str = ""
+
+
+class Recipe(msgspec.Struct, frozen=True):
+    """How the arguments of a tool are filled. `bound` says what the values must share: their object, their turn,
+    or nothing; `chain` names pairs of arguments that follow each other in the text. `support` counts tasks."""
+
+    tool: str
+    ingredients: tuple[Ingredient, ...]
+    bound: str = "free"
+    chain: tuple[tuple[int, int], ...] = ()
+    support: int = 0
+
+    @property
+    def id(self) -> str:
+        """The tool and its sources, readable."""
+        told = (f"{part.argument}<{part.constant or part.prefix + part.source}" for part in self.ingredients)
+        return f"{self.tool}({', '.join(told)})"
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A call that could be made now, with the values it copies (none for a constant) and its recipe's number."""
+
+    call: ToolCall
+    recipe: int
+    values: tuple[Value, ...]
+
+
+class Pantry:
+    """The values of a conversation by source and by the object they stand in, newest last."""
+
+    def __init__(self, values: Iterable[Value] = ()) -> None:
+        self.by_source: dict[str, list[Value]] = defaultdict(list)
+        self.by_place: dict[tuple[int, str], list[Value]] = defaultdict(list)
+        for value in values:
+            self.add(value)
+
+    def add(self, value: Value) -> None:
+        """One more."""
+        self.by_source[value.source].append(value)
+        self.by_place[value.place].append(value)
+
+
+def candidates(recipes: Sequence[Recipe], pantry: Pantry, allowed: Mapping[str, bool]) -> Iterator[Candidate]:
+    """Every different call the recipes make of the pantry, of tools that are `allowed`; earlier recipes win."""
+    seen: set[str] = set()
+    for number, recipe in enumerate(recipes):
+        if not allowed.get(recipe.tool):
+            continue
+        for values in _fillings(recipe, pantry):
+            call = ToolCall(recipe.tool, dict(_arguments(recipe, values)))
+            if call.key not in seen:
+                seen.add(call.key)
+                yield Candidate(call, number, tuple(value for value in values if value is not None))
+
+
+def _arguments(recipe: Recipe, values: Sequence[Value | None]) -> Iterator[tuple[str, Json]]:
+    for part, value in zip(recipe.ingredients, values, strict=True):
+        if value is None:
+            yield part.argument, msgspec.json.decode(part.constant)
+        else:
+            yield part.argument, part.prefix + value.text if part.prefix else value.json
+
+
+def _fillings(recipe: Recipe, pantry: Pantry) -> Iterator[tuple[Value | None, ...]]:
+    shelves = [_shelf(part, pantry) for part in recipe.ingredients]
+    if not all(shelves):
+        return
+    count = 0
+    for group in _groups(recipe, shelves):
+        for filling in product(*group):
+            if _chained(recipe, filling):
+                yield filling
+                count += 1
+                if count == MOST_A_RECIPE:
+                    return
+
+
+def _shelf(part: Ingredient, pantry: Pantry) -> list[Value | None]:
+    """The values of one ingredient, newest first."""
+    if part.constant:
+        return [None]
+    return list(reversed(pantry.by_source.get(part.source, [])))
+
+
+def _groups(recipe: Recipe, shelves: list[list[Value | None]]) -> Iterator[list[list[Value | None]]]:
+    """The shelves cut into what may be combined: one object, one turn, or the newest of each."""
+    if len(shelves) == 1:
+        yield shelves
+        return
+    if recipe.bound == "free":
+        yield [_newest(shelf) for shelf in shelves]
+        return
+    groups: dict[object, list[list[Value | None]]] = {}
+    for number, shelf in enumerate(shelves):
+        for value in shelf:
+            if value is not None:
+                key = value.place if recipe.bound == "place" else value.turn
+                groups.setdefault(key, [[] for _ in shelves])[number].append(value)
+    constant = [shelf == [None] for shelf in shelves]
+    for group in groups.values():
+        yield [[None] if fixed else part for fixed, part in zip(constant, group, strict=True)]
+
+
+def _newest(shelf: list[Value | None]) -> list[Value | None]:
+    kept: dict[str, Value | None] = {}
+    for value in shelf:
+        kept.setdefault("" if value is None else value.text, value)
+        if len(kept) == _MOST_FREE:
+            break
+    return list(kept.values())
+
+
+def _chained(recipe: Recipe, filling: Sequence[Value | None]) -> bool:
+    return all(_follows(filling[left], filling[right]) for left, right in recipe.chain)
+
+
+def _follows(left: Value | None, right: Value | None) -> bool:
+    if left is None or right is None or left.place != right.place:
+        return False
+    return 0 < right.offset - (left.offset + len(left.text)) <= _MOST_GAP

@@ -1,0 +1,148 @@
+"""The learned part of a step controller: how likely each candidate is to be the agent's next call, or a later one.
+
+Plain files: `step.json` (recipes, rates, cue tables, thresholds) and `trees.npz`. Nothing is unpickled.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from trimtab.controllers.action import ACTION_NAMES, action_row
+from trimtab.controllers.candidates import Candidate, candidates
+from trimtab.controllers.cues import CueTable, cues_of
+from trimtab.controllers.features import NAMES, Catalogue, feature_rows
+from trimtab.controllers.scene import Scene
+from trimtab.controllers.trees import Trees
+from trimtab.core.errors import DataError
+
+STEP_FILE, TREES_FILE = "step.json", "trees.npz"
+_ENSEMBLES = ("later", "next", "action")
+_ARRAYS = ("feature", "threshold", "left", "right", "value", "roots")
+_PARTS = (*_ARRAYS, "depth", "base")
+
+
+class Thresholds(msgspec.Struct, frozen=True):
+    """From where on a candidate is called. Eager: it will be called (`later`) and likely now (`next`), by tool
+    (None: never). Exact: the whole action is as the model's would be."""
+
+    later: dict[str, float | None] = {}
+    next: float = 1.0
+    exact: float | None = None
+
+
+class StepFacts(msgspec.Struct, frozen=True):
+    """What `step.json` holds. `tools` are digests of the declarations seen in training, by tool."""
+
+    catalogue: Catalogue
+    cues_later: CueTable
+    cues_next: CueTable
+    thresholds: Thresholds
+    tools: dict[str, str]
+    features: tuple[str, ...] = NAMES
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A candidate with its chances of being called later in the run (no write between), and at the next turn."""
+
+    candidate: Candidate
+    later: float
+    next: float
+    row: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class StepModel:
+    """Facts and trees. Deterministic: equal conversations give bit-identical scores."""
+
+    facts: StepFacts
+    later: Trees
+    next: Trees
+    action: Trees
+
+    def score(self, scene: Scene, allowed: Mapping[str, bool], agent: str) -> list[Scored]:
+        """Every call that could be made now, with its chances; none that a controller made and that still stands."""
+        catalogue = self.facts.catalogue
+        found = list(candidates(catalogue.recipes, scene.pantry, allowed))
+        live = [number for number, one in enumerate(found) if one.call.key not in scene.own]
+        if not live:
+            return []
+        rows = feature_rows(scene, found, catalogue, agent, self._cues(found, scene))[live]
+        later, following = self.later.probability(rows), self.next.probability(rows)
+        scores = zip(live, later, following, rows, strict=True)
+        return [Scored(found[at], float(p), float(q), row) for at, p, q, row in scores]
+
+    def action_confidence(self, scored: Sequence[Scored]) -> float:
+        """The chance that the agent's whole next action is just the candidates that are likely next."""
+        if not scored:
+            return 0.0
+        row = action_row(
+            np.array([one.next for one in scored]),
+            np.array([one.later for one in scored]),
+            np.array([one.row for one in scored]),
+            np.array([one.candidate.recipe for one in scored], np.int32),
+        )
+        return 0.0 if row is None else float(self.action.probability(np.array([row], np.float32))[0])
+
+    def _cues(self, found: Sequence[Candidate], scene: Scene) -> NDArray[np.float32]:
+        told = [cues_of(candidate, scene) for candidate in found]
+        tables = (self.facts.cues_later, self.facts.cues_next)
+        scores = [
+            [table.score(one.recipe, tokens) for table in tables]
+            for one, tokens in zip(found, told, strict=True)
+        ]
+        return np.array(scores, np.float32)
+
+    def save(self, folder: Path) -> None:
+        """Write both files."""
+        (folder / STEP_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(self.facts, order="sorted")))
+        named = zip(_ENSEMBLES, (self.later, self.next, self.action), strict=True)
+        arrays = {f"{name}.{part}": getattr(trees, part) for name, trees in named for part in _PARTS}
+        np.savez_compressed(folder / TREES_FILE, **arrays)
+
+    @classmethod
+    def load(cls, folder: Path) -> "StepModel":
+        """Read both files. Raises DataError naming file, field and remedy."""
+        facts = _facts(folder / STEP_FILE)
+        path = folder / TREES_FILE
+        try:
+            with np.load(path, allow_pickle=False) as arrays:
+                later, following, action = (_trees(arrays, name) for name in _ENSEMBLES)
+        except (OSError, ValueError, KeyError, EOFError) as error:
+            raise DataError(f"cannot read the trees: {error}", file=str(path), remedy=_REMEDY) from error
+        return cls(facts, later, following, action)
+
+
+_REMEDY = "the controller's folder is damaged: delete this version and learn it again"
+
+
+def _facts(path: Path) -> StepFacts:
+    try:
+        facts = msgspec.json.decode(path.read_bytes(), type=StepFacts)
+    except OSError as error:
+        raise DataError(f"cannot be read: {error.strerror}", file=str(path), remedy=_REMEDY) from error
+    except msgspec.DecodeError as error:
+        problem, _, place = str(error).partition(" - at ")
+        raise DataError(problem, file=str(path), field=place.strip("`") or "$", remedy=_REMEDY) from error
+    if facts.features != NAMES or len(facts.catalogue.rates) != len(facts.catalogue.recipes):
+        problem = "this controller was learned by another version of Trimtab"
+        raise DataError(problem, file=str(path), field="features", remedy="learn it again")
+    return facts
+
+
+def _trees(arrays: Mapping[str, NDArray[np.generic]], name: str) -> Trees:
+    parts = {part: arrays[f"{name}.{part}"] for part in _ARRAYS}
+    trees = Trees(**parts, depth=int(arrays[f"{name}.depth"]), base=float(arrays[f"{name}.base"]))  # type: ignore[arg-type]
+    nodes = len(trees.feature)
+    same = all(len(parts[part]) == nodes for part in _ARRAYS if part != "roots")
+    inside = all(
+        nodes and parts[part].min() >= 0 and parts[part].max() < nodes for part in ("left", "right", "roots")
+    )
+    width = len(ACTION_NAMES if name == "action" else NAMES)
+    if not same or not inside or not (trees.feature.min() >= 0 and trees.feature.max() < width):
+        raise ValueError(f"the arrays of {name!r} do not fit each other")
+    return trees
