@@ -108,6 +108,14 @@ async def house(serve, upstream):
     return await serve(endpoint(upstream))
 
 
+@pytest.fixture
+async def open_house(serve, upstream):
+    """One house with one model that is known not to reason out of sight."""
+    from gateway.served import SHOWN, endpoint
+
+    return await serve(endpoint(upstream, more=SHOWN))
+
+
 @asynccontextmanager
 async def _served(text, data, clock):
     import aiohttp

@@ -13,7 +13,38 @@ url = "https://api.example.com/v1"
 models = ["small", "large"]
 """
 
+WORKFLOW = "[workflow.support]\n"
 BAD = [
+    (
+        WORKFLOW + "controllers = ['steps']",
+        2,
+        "workflow.support.controllers[0]",
+        'mean "step"',
+    ),
+    (WORKFLOW + "thresholds = { stop = 0.9 }", 2, "workflow.support.thresholds.stop", 'mean "step"'),
+    (WORKFLOW + "thresholds = { step = 98 }", 2, "workflow.support.thresholds.step", "0 to 1|0.0 to 1.0"),
+    (WORKFLOW + "latency_milliseconds = 0", 2, "workflow.support.latency_milliseconds", "above 0"),
+    (
+        WORKFLOW + "routes = { easy = ['tiny'] }",
+        2,
+        "workflow.support.routes.easy[0]",
+        'no endpoint serves "tiny"',
+    ),
+    (WORKFLOW + "escalate_to = 'huge'", 2, "workflow.support.escalate_to", 'no endpoint serves "huge"'),
+    (
+        "[workflow.support.tools]\nread_only = ['a']\nwrite_allowed = ['b', 'a']",
+        3,
+        "workflow.support.tools.write_allowed[1]",
+        "in `read_only` already",
+    ),
+    ("[workflow.support.tools]\nreadonly = ['a']", 2, "workflow.support.tools.readonly", 'mean "read_only"'),
+    ("[workflow.support.classify]\nreply = 'x'", 2, "workflow.support.classify.reply", "{label}"),
+    (
+        ENDPOINT + "[policy.p]\nkind = 'cascade'\nverifiers = [{ kind = 'controller', value = 'support' }]",
+        7,
+        "policy.p.verifiers[0].value",
+        'expected "WORKFLOW/verify"',
+    ),
     ("default_policy = 'cheepest'", 1, "default_policy", 'no policy "cheepest"; did you mean "cheapest"'),
     ("default_policy = 'weighted'", 1, "default_policy", r"needs `weights`; write a \[policy.NAME\]"),
     ("default_policy = 'a:b:c'", 1, "default_policy", "no policy"),

@@ -20,7 +20,9 @@ from trimtab.config import (
     is_private,
     price_of,
     prices_of,
+    published_name,
 )
+from trimtab.config.names import is_named
 from trimtab.core import Price, Rates, Usage
 
 AT = datetime(2026, 11, 1, tzinfo=UTC)
@@ -266,3 +268,26 @@ def test_an_own_price_is_exact(usd, count):
     found = price("m", price=PriceSettings(input=float(usd)))
     exact = Decimal(str(float(usd))) * count * 1000
     assert found.cost(Usage(input_tokens=count)) == int(exact.to_integral_value(rounding=ROUND_CEILING))
+
+
+@pytest.mark.parametrize(
+    "model",
+    ["claude-opus-4-6", "claude-opus-4-6-20260205", "claude-opus-4-6-latest", "gpt-4o", "gpt-4.1-2025-04-14"],
+)
+def test_a_models_own_name_and_its_snapshots_have_its_published_price(model):
+    assert price(model).basis == "published"
+
+
+@pytest.mark.parametrize("model", ["claude-opus-4-6b", "claude-opus-4-60", "claude-opus-4-6-mini"])
+def test_a_name_that_only_begins_alike_has_a_similar_price(model):
+    assert price(model).basis == "similar"
+    assert published_name(model) is None
+
+
+def test_every_published_model_is_named_by_its_own_name():
+    models = [model for provider in get_snapshot().providers for model in provider.models]
+    assert all(is_named(model, model.id) for model in models)
+
+
+def test_a_price_in_the_settings_is_their_own():
+    assert price("claude-opus-4-6b", price=PriceSettings(input=1)).basis == "own"

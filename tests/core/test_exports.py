@@ -6,8 +6,10 @@ from trimtab import core
 def test_the_exports_of_the_room_are_these():
     assert core.__all__ == [
         "NANODOLLARS_PER_USD", "AttemptRecord", "Attribution", "Call", "CallRecord", "CallStatus", "Capability",
-        "Certainty", "Charge", "Clock", "Decision", "Entry", "EntryKind", "Hold", "IdSource", "Meter", "Offer",
-        "OutcomeRecord", "Plan", "PlannedAttempt", "Price", "Rates", "Release", "Role", "RunSource", "Surface",
+        "Certainty", "Charge", "Clock", "ControllerDecision", "ControllerKind", "Decision", "Entry", "EntryKind",
+        "Hold", "IdSource", "Meter", "Offer",
+        "OutcomeRecord", "Plan", "PlannedAttempt", "Price", "PriceBasis", "Rates", "Release", "Role", "RunSource",
+        "Surface",
         "SystemClock", "Unit", "Usage", "Verdict", "Verifier", "VerifierKind", "nanodollars_of", "usd_text",
     ]  # fmt: skip
     assert all(hasattr(core, name) for name in core.__all__)

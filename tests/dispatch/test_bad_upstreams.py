@@ -78,13 +78,14 @@ PLAIN = {
     ),
     "an error with usage": (sends(b'{"error": "late"' + USAGE), 502, "upstream_error", "exact"),
     "an error as text": (sends(b'{"error": "no capacity"}', billed=None), 502, "upstream_error", None),
-    "a page": (sends(PAGE, {"content-type": "text/html"}, 502, None), 502, "upstream_error", None),
+    "a page": (sends(PAGE, {"content-type": "text/html"}, 502, None), 502, "upstream_error", "worst_case"),
     "a page behind a 200": (
         sends(PAGE, {"content-type": "text/html"}),
         502,
         "upstream_broken_reply",
         "worst_case",
     ),
+    "a gateway timeout": (refuses(504), 502, "upstream_error", "worst_case"),
     "a redirect": (_redirects, 502, "upstream_error", None),
     "no content": (sends(b"", status=204), 502, "upstream_broken_reply", "worst_case"),
     "a teapot": (refuses(418), 502, "upstream_refused", None),
@@ -176,11 +177,11 @@ async def test_streams_that_are_none(brief, upstream, name):
 
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("text", ["I", "No.", Says().text, "\N{GRINNING FACE}" * 5])
-async def test_without_usage_the_line_is_estimated_and_never_too_low(house, upstream, stream, text):
+async def test_without_usage_the_line_is_estimated_and_never_too_low(open_house, upstream, stream, text):
     upstream.always = Says(text=text, tells_usage=False)
-    answer = await house.post(ask(stream=stream))
+    answer = await open_house.post(ask(stream=stream))
     assert answer.status == 200
-    line = await house.entry()
+    line = await open_house.entry()
     assert (line.certainty, line.reason) == ("estimated", "no usage in the reply")
     assert line.nanodollars >= cost(upstream.seen[0].billed)
 
@@ -222,13 +223,13 @@ NONSENSE = [
 
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("usage", NONSENSE, ids=range(len(NONSENSE)))
-async def test_usage_that_is_nonsense_counts_as_none(house, upstream, usage, stream):
+async def test_usage_that_is_nonsense_counts_as_none(open_house, upstream, usage, stream):
     if stream:
         upstream.always = streams(chunk("Hi there", "stop", usage=usage), b"data: [DONE]\n\n", billed=3)
     else:
         upstream.always = sends(REPLY + b',"usage":' + json.dumps(usage).encode() + b"}", billed=3)
-    assert (await house.post(ask(stream=stream))).status == 200
-    line = await house.entry()
+    assert (await open_house.post(ask(stream=stream))).status == 200
+    line = await open_house.entry()
     assert line.certainty == "estimated"
     assert line.nanodollars >= cost(upstream.seen[0].billed)
 

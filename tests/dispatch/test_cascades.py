@@ -187,7 +187,7 @@ async def test_a_client_that_leaves_while_a_reply_is_judged_is_charged_for_it(bu
     small.always = Says(text="word " * 100, between_seconds=0.05)
     call = asyncio.ensure_future(served.post(ask("smart", stream=True)))
     await small.arrivals(1)
-    await asyncio.sleep(0.3)
+    await served.until(lambda: small.seen[0].output_tokens > 3)
     call.cancel()
     async with asyncio.timeout(5):
         await small.seen[0].closed.wait()

@@ -130,15 +130,15 @@ async def test_the_calls_own_deadline_holds_within_a_plain_body(house, upstream)
 
 
 @pytest.mark.parametrize("silent", [False, True])
-async def test_the_calls_own_deadline_ends_a_stream_in_band(house, upstream, silent):
+async def test_the_calls_own_deadline_ends_a_stream_in_band(open_house, upstream, silent):
     upstream.always = lambda talk: _dribble(talk, chunk("a"), b"" if silent else chunk("b"))
     if silent:
         upstream.always = streams(chunk("a"), hangs=True)
     async with asyncio.timeout(5):
-        answer = await house.post(ask(stream=True), headers={"x-trimtab-timeout-seconds": "0.4"})
+        answer = await open_house.post(ask(stream=True), headers={"x-trimtab-timeout-seconds": "0.4"})
     assert answer.status == 200
     assert answer.events[-1]["error"]["code"] == "deadline_exceeded"
-    line, call = await house.entry(), await house.call()
+    line, call = await open_house.entry(), await open_house.call()
     assert line.certainty == "estimated"
     assert line.nanodollars >= cost(upstream.seen[0].billed)
     assert call.code == "deadline_exceeded"

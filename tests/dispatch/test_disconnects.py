@@ -51,13 +51,13 @@ async def test_a_plain_call_left_alone_is_cancelled_and_charged_as_worst_case(ho
     assert attempt["outcome"] == "cancelled"
 
 
-async def test_a_stream_left_alone_is_cancelled_and_charged_for_what_was_made(house, upstream):
+async def test_a_stream_left_alone_is_cancelled_and_charged_for_what_was_made(open_house, upstream):
     upstream.always = SLOW
-    async with client_of(house, ask(stream=True, max_completion_tokens=4000)) as reader:
+    async with client_of(open_house, ask(stream=True, max_completion_tokens=4000)) as reader:
         for _ in range(30):
             await reader.readline()
     await _is_cut(upstream)
-    line, call = await house.entry(), await house.call()
+    line, call = await open_house.entry(), await open_house.call()
     assert line.certainty == "estimated"
     billed = upstream.seen[0].billed
     assert cost(billed) <= line.nanodollars < cost(billed) * 100
@@ -83,7 +83,7 @@ async def test_a_client_that_stops_reading_and_goes_is_noticed(house, upstream):
     upstream.always = floods
     async with client_of(house, ask(stream=True)) as reader:
         await reader.readline()
-        await asyncio.sleep(0.3)
+        await house.until(lambda: reader._paused)
     await _is_cut(upstream)
     line, call = await house.entry(), await house.call()
     assert (call.status, call.nanodollars) == ("cancelled", line.nanodollars)
@@ -139,9 +139,8 @@ async def test_a_call_left_between_tries_ends_there(serve, upstream):
     upstream.always = refuses(429, retry_after="2")
     async with client_of(served, ask()):
         await upstream.arrivals(1)
-        await asyncio.sleep(0.2)
-    await served.at_rest()
-    await asyncio.sleep(0.3)
+        await served.at_rest()
+    await served.no_strays()
     assert len(upstream.seen) == 1
     assert (await served.call()).status == "cancelled"
 

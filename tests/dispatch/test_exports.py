@@ -4,11 +4,13 @@ from trimtab import dispatch
 def test_the_exports_of_the_room_are_these():
     assert dispatch.__all__ == [
         "NO_HINTS",
+        "Decider",
         "Desk",
         "Dispatch",
         "Hints",
         "Inbound",
         "Journey",
+        "Onlooker",
         "PlainReply",
         "Recording",
         "Reply",
@@ -17,5 +19,7 @@ def test_the_exports_of_the_room_are_these():
         "StreamReply",
         "ToolPrices",
         "bounded",
+        "question_of",
+        "read_asking",
     ]
     assert all(hasattr(dispatch, name) for name in dispatch.__all__)

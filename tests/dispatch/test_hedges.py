@@ -20,14 +20,14 @@ DEAR = "price = { input = 2.0, output = 20.0 }\n"
 
 
 @pytest.fixture
-async def pair(serve, upstreams):
+async def pair(serve, upstreams, clock):
     """Two endpoints, the first known to be quick, and a budget for some hedges."""
     first, second = await upstreams(), await upstreams()
     text = endpoint(first, "first") + endpoint(second, "second", more=DEAR)
     served = await serve(POLICY + text)
     for _ in range(6):
         assert (await served.post(ask())).headers["x-trimtab-endpoint"] == "first"
-    await asyncio.sleep(0.25)
+    clock.ahead += 0.25  # so that speeds are looked up anew
     assert second.seen == []
     return served, first, second
 
@@ -87,13 +87,13 @@ async def test_a_loser_that_streams_already_is_charged_for_what_it_made(pair):
     assert lines["first"].nanodollars >= cost(first.seen[-1].billed)
 
 
-async def test_hedges_stay_within_their_share(serve, upstreams):
+async def test_hedges_stay_within_their_share(serve, upstreams, clock):
     first, second = await upstreams(), await upstreams()
     policy = POLICY.replace("0.5", "0.25")
     served = await serve(policy + endpoint(first, "first") + endpoint(second, "second", more=DEAR))
     for _ in range(8):
         await served.post(ask())
-    await asyncio.sleep(0.25)
+    clock.ahead += 0.25
     first.always = Says(before_seconds=0.3)
     for _ in range(12):
         assert (await served.post(ask())).status == 200

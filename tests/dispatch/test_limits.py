@@ -104,7 +104,8 @@ async def test_a_call_waits_for_open_holds_to_settle_before_it_is_refused(serve,
     first = asyncio.ensure_future(served.post(ask()))
     await upstream.arrivals(1)
     second = asyncio.ensure_future(served.post(ask()))
-    await asyncio.sleep(0.3)
+    slices = served.house.teller.slices._slices
+    await served.until(lambda: any(slice.lock.locked() for slice in slices.values()))
     assert not second.done()
     gate.set()
     assert [answer.status for answer in await asyncio.gather(first, second)] == [200, 200]

@@ -96,7 +96,7 @@ async def test_faults_of_an_endpoint_go_to_the_next(pair, status):
     first.always = refuses(status)
     assert (await served.post(ask())).status == 200
     assert len(second.seen) == 1
-    assert (await served.entry()).endpoint == "second"
+    assert (await served.entries())[-1].endpoint == "second"
 
 
 @pytest.mark.parametrize("status", [401, 402, 403, 404])

@@ -117,12 +117,12 @@ async def test_a_break_after_the_reply_and_its_usage_is_charged_exactly(house, u
     assert (line.certainty, line.input_tokens, line.output_tokens) == ("exact", 12, 30)
 
 
-async def test_usage_told_while_the_reply_goes_on_is_not_taken_for_all_of_it(house, upstream):
+async def test_usage_told_while_the_reply_goes_on_is_not_taken_for_all_of_it(open_house, upstream):
     upstream.then(streams(chunk("Half", usage=USAGE), ends=False))
-    await house.post(ask(stream=True))
+    await open_house.post(ask(stream=True))
     upstream.then(streams(chunk("Half", usage=USAGE), hangs=True))
-    await house.post(ask(stream=True), headers={"x-trimtab-timeout-seconds": "0.3"})
-    broken, left = await house.entries()
+    await open_house.post(ask(stream=True), headers={"x-trimtab-timeout-seconds": "0.3"})
+    broken, left = await open_house.entries()
     assert (broken.certainty, left.certainty) == ("worst_case", "estimated")
     assert min(broken.output_tokens, left.output_tokens) >= 30
 
@@ -204,10 +204,10 @@ async def test_pieces_come_as_they_are_made(house, upstream):
     assert times[-1] - times[0] > 0.3
 
 
-async def test_events_named_as_ours_from_a_strange_endpoint_are_nothing_special(house, upstream):
+async def test_events_named_as_ours_from_a_strange_endpoint_are_nothing_special(open_house, upstream):
     upstream.always = streams(
         b'event: trimtab\ndata: {"cost_nanodollars":1}\n\n', chunk("Hi", "stop"), b"data: [DONE]\n\n"
     )
-    assert (await house.post(ask(stream=True))).status == 200
-    line = await house.entry()
+    assert (await open_house.post(ask(stream=True))).status == 200
+    line = await open_house.entry()
     assert (line.certainty, line.upstream_nanodollars) == ("estimated", 0)

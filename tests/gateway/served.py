@@ -17,6 +17,8 @@ from trimtab.tenants import create_key
 from .upstream import Upstream
 
 INPUT_USD, OUTPUT_USD = 1.0, 10.0
+# All but reasoning: what such a model makes can be seen.
+SHOWN = 'capabilities = ["tools", "json_schema", "vision", "audio", "logprobs", "n", "embeddings"]\n'
 PRICE = Price((Rates(input=1_000_000_000, output=10_000_000_000),))
 
 
@@ -163,6 +165,12 @@ class Served:
             if place.machine._weights:
                 faults.append(f"{place.name}: {place.machine._weights} tokens on its machine")
         return faults
+
+    async def until(self, holds: Callable[[], bool], seconds: float = 5.0) -> None:
+        """Wait for a state of the house."""
+        async with asyncio.timeout(seconds):
+            while not holds():
+                await asyncio.sleep(0.005)
 
     async def no_strays(self, seconds: float = 5.0) -> None:
         """Wait until calls have no task left running; fails where one runs on."""

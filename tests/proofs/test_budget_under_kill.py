@@ -35,6 +35,7 @@ max_queued = 4096
 name = "main"
 url = "{url}"
 models = ["small"]
+capabilities = ["tools", "json_schema", "vision", "audio", "logprobs", "n", "embeddings"]
 price = {{ input = {input}, output = {output} }}
 concurrency = 2000
 retries = 1

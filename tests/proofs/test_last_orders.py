@@ -10,6 +10,7 @@ SETTINGS = """
 name = "main"
 url = "{url}"
 models = ["small"]
+capabilities = ["tools", "json_schema", "vision", "audio", "logprobs", "n", "embeddings"]
 price = {{ input = 1.0, output = 10.0 }}
 """
 CALLS = 5

@@ -12,6 +12,7 @@ def test_the_exports_of_the_room_are_these():
         "Functions",
         "Match",
         "Policy",
+        "Python",
         "Rule",
         "RuleBook",
         "Schemas",

@@ -38,6 +38,7 @@ def _holds(when, facts=None):
     [
         'tenant == "acme" && user == "ann" && key == "k1"',
         'workflow == "triage" && step == "classify" && agent == "bot" && task == "t1"',
+        'controller.route == ""',
         'model == "m" && surface == "chat" && stream && priority == 3',
         "tokens > 400 && tokens < 600 && max_output_tokens == 200",
         '"book" in tools && size(tools) == 2',
@@ -115,7 +116,7 @@ def test_an_expression_that_cannot_be_used_is_refused_with_what_is_wrong(when, s
     assert refused.value.key == "rule.mine.when"
     assert said in text
     assert repr(when) in text
-    assert "known variables: agent, hour, key" in text
+    assert "known variables: agent, controller, hour, key" in text
 
 
 def test_names_that_macros_bind_are_no_unknown_variables():
@@ -164,6 +165,7 @@ def test_the_variables_are_the_documented_ones():
             "step",
             "model",
             "agent",
+            "controller",
             "task",
             "tokens",
             "max_output_tokens",

@@ -69,9 +69,8 @@ def test_null_is_the_same_as_absent():
         ("stream", "temperature", "tools", "metadata", "user", "n", "max_tokens", "logprobs")
     )
     plain = chat()
-    assert [getattr(chat(**nulls), name) for name in plain.__struct_fields__[:-1]] == [
-        getattr(plain, name) for name in plain.__struct_fields__[:-1]
-    ]
+    for name in set(plain.__struct_fields__) - {"input_tokens"}:
+        assert getattr(chat(**nulls), name) == getattr(plain, name)
 
 
 def test_a_messages_request():

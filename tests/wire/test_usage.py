@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trimtab.core import Usage
-from trimtab.wire import StreamUsage, usage_of
+from trimtab.wire import StreamUsage, told_of, usage_of
 
 
 def usage(**counts: object) -> Usage | None:
@@ -168,3 +168,39 @@ def test_any_json_gives_usage_or_none(value):
         assert each is None or (min(each.input_tokens, each.output_tokens) >= 0)
         assert each is None or each.cached_tokens + each.cache_write_tokens <= each.input_tokens
         assert each is None or each.reasoning_tokens <= each.output_tokens
+
+
+def test_reasoning_that_only_the_total_tells_is_reasoning():
+    assert usage(prompt_tokens=10, completion_tokens=5, total_tokens=40) == Usage(
+        input_tokens=10, output_tokens=30, reasoning_tokens=25
+    )
+
+
+@pytest.mark.parametrize(
+    ("data", "service"),
+    [
+        ({"service_tier": "priority", "usage": {"prompt_tokens": 1, "completion_tokens": 2}}, "priority"),
+        ({"usage": {"input_tokens": 1, "output_tokens": 2, "service_tier": "priority"}}, "priority"),
+        ({"usage": {"input_tokens": 1, "output_tokens": 2, "speed": "fast"}}, "fast"),
+        ({"service_tier": None, "usage": {"prompt_tokens": 1, "completion_tokens": 2}}, ""),
+        ({"service_tier": 7, "usage": {"prompt_tokens": 1, "completion_tokens": 2}}, ""),
+    ],
+)
+def test_the_service_that_a_reply_tells(data, service):
+    told = told_of(json.dumps(data).encode())
+    stream = StreamUsage()
+    stream.feed(json.dumps(data).encode())
+    assert told == stream.told
+    assert told.usage is not None
+    assert [value for _, value in told.service] == ([service] if service else [])
+
+
+def test_audio_tokens_are_told_apart():
+    details = {"audio_tokens": 4}
+    counts = {"prompt_tokens": 5, "completion_tokens": 6, "prompt_tokens_details": details}
+    assert (
+        told_of(json.dumps({"usage": counts | {"completion_tokens_details": details}}).encode()).audio_tokens
+        == 8
+    )
+    nonsense = {"prompt_tokens_details": {"audio_tokens": "many"}}
+    assert told_of(json.dumps({"usage": counts | nonsense}).encode()).usage is not None

@@ -12,7 +12,9 @@ from trimtab.config.prices import PriceTable, is_private, price_of, prices_of, p
 from trimtab.config.settings import (
     BreakerSettings,
     BudgetSettings,
+    ClassifySettings,
     ContentMode,
+    ControllerSettings,
     EndpointSettings,
     HedgingSettings,
     LedgerSettings,
@@ -31,6 +33,7 @@ from trimtab.config.settings import (
     TraceSettings,
     VerifierSettings,
     WorkflowSettings,
+    WorkflowToolSettings,
 )
 from trimtab.config.source import Key, Source
 
@@ -38,7 +41,9 @@ __all__ = [
     "SHIPPED_POLICIES",
     "BreakerSettings",
     "BudgetSettings",
+    "ClassifySettings",
     "ContentMode",
+    "ControllerSettings",
     "EndpointSettings",
     "HedgingSettings",
     "Key",
@@ -61,6 +66,7 @@ __all__ = [
     "TraceSettings",
     "VerifierSettings",
     "WorkflowSettings",
+    "WorkflowToolSettings",
     "check_settings",
     "database_of",
     "example_toml",

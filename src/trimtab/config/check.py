@@ -33,7 +33,7 @@ _SECRET_HEADERS = {"authorization", "proxy-authorization", "x-api-key", "api-key
 def check_settings(settings: Settings, source: Source | None = None) -> None:
     """Raise ConfigError at the first fault that only shows when tables are read together."""
     source = source or Source()
-    for check in (_names, _server, _endpoints, _models, _policies, _rules, _budgets, _rates):
+    for check in (_names, _server, _endpoints, _models, _policies, _rules, _budgets, _rates, _workflows):
         check(settings, source)
 
 
@@ -225,6 +225,8 @@ def _weights(policy: PolicySettings, key: Key, served: set[str], source: Source)
 def _verifier(verifier: VerifierSettings, key: Key, source: Source) -> None:
     if verifier.kind == "python" and not is_function(verifier.value):
         raise source.error(key, f'expected "module:function", got {quoted(verifier.value)}')
+    if verifier.kind == "controller" and not verifier.value.endswith("/verify"):
+        raise source.error(key, f'expected "WORKFLOW/verify", got {quoted(verifier.value)}')
     if verifier.kind == "logprob" and not _is_log_probability(verifier.value):
         raise source.error(key, f'expected a number of 0 or less, e.g. "-0.5", got {quoted(verifier.value)}')
 
@@ -265,3 +267,25 @@ def _rates(settings: Settings, source: Source) -> None:
                 ("rate", index), "limits nothing; give `requests_per_minute` or `tokens_per_minute`"
             )
         _match(rate.match, ("rate", index, "match"), source)
+
+
+def _workflows(settings: Settings, source: Source) -> None:
+    served = served_models(settings)
+    for name, workflow in settings.workflow.items():
+        key: Key = ("workflow", name)
+        tools = workflow.tools
+        for field in ("read_only", "write_allowed"):
+            _distinct(getattr(tools, field), (*key, "tools", field), source)
+        for index, tool in enumerate(tools.write_allowed):
+            if tool in tools.read_only:
+                raise source.error(
+                    (*key, "tools", "write_allowed", index),
+                    f"{quoted(tool)} is in `read_only` already; a tool either writes or it does not",
+                )
+        _distinct(workflow.controllers or (), (*key, "controllers"), source)
+        for label, models in workflow.routes.items():
+            _served(models, (*key, "routes", label), served, source)
+        if workflow.escalate_to:
+            _must_be_served(workflow.escalate_to, (*key, "escalate_to"), served, source)
+        if "{label}" not in workflow.classify.reply:
+            raise source.error((*key, "classify", "reply"), "expected a text with {label} in it")

@@ -15,7 +15,7 @@ from trimtab.config.source import Key, Source
 from trimtab.core.errors import ConfigError
 
 PREFIX = "TRIMTAB_"
-SECTIONS = ("server", "ledger", "traces", "telemetry", "hedging")
+SECTIONS = ("server", "ledger", "traces", "telemetry", "hedging", "controllers")
 
 
 def overridden(settings: Settings, environ: Mapping[str, str]) -> tuple[Settings, dict[Key, str]]:

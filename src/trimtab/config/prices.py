@@ -13,13 +13,16 @@ from decimal import ROUND_CEILING, Decimal
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from trimtab.config.names import is_named
 from trimtab.config.serving import EndpointSettings, ModelSettings, PriceSettings, TierSettings
 from trimtab.config.settings import Settings
 from trimtab.config.source import Source
-from trimtab.core import NANODOLLARS_PER_USD, Price, Rates, nanodollars_of
+from trimtab.core import NANODOLLARS_PER_USD, Price, PriceBasis, Rates, nanodollars_of
 
 if TYPE_CHECKING:
     from genai_prices.types import ModelPrice
+
+    _Published = tuple[ModelPrice, PriceBasis]
 
 PriceTable = Mapping[tuple[str, str], Price]
 """Prices by (endpoint name, model name)."""
@@ -43,7 +46,8 @@ def price_of(settings: Settings, endpoint: EndpointSettings, model: str, at: flo
     The first that is there counts: the endpoint's `price`; its `gpu_hour_usd` (which adds to its own `price`
     and stands in for all that follows); the model's `price`; the model's `price_as`; the published price of
     the provider whose URL it is; at other public hosts, the published price by the model's name. Where nobody
-    knows, and for another Trimtab (which charges itself), `Price.known` is False.
+    knows, and for another Trimtab (which charges itself), `Price.known` is False. Where only the beginning of
+    the name fits a published one, its `basis` is `similar`.
     """
     gpu_second = _ceiling(Decimal(str(endpoint.gpu_hour_usd)) * NANODOLLARS_PER_USD / _SECONDS_AN_HOUR)
     if endpoint.style == "trimtab":
@@ -56,7 +60,7 @@ def price_of(settings: Settings, endpoint: EndpointSettings, model: str, at: flo
     if about is not None and about.price is not None:
         return _own_price(about.price, 0)
     published = _published_as(about, at) if about and about.price_as else _published(endpoint, model, at)
-    return Price() if published is None else _published_price(published)
+    return Price() if published is None else _published_price(*published)
 
 
 def check_prices(settings: Settings, source: Source | None = None) -> None:
@@ -102,12 +106,12 @@ def _own_rates(price: PriceSettings | TierSettings, from_input_tokens: int = 0) 
     )
 
 
-def _published_as(model: ModelSettings, at: float | None) -> "ModelPrice | None":
+def _published_as(model: ModelSettings, at: float | None) -> "_Published | None":
     provider, _, name = model.price_as.partition("/")
     return _lookup(name, at, provider_id=provider)
 
 
-def _published(endpoint: EndpointSettings, model: str, at: float | None) -> "ModelPrice | None":
+def _published(endpoint: EndpointSettings, model: str, at: float | None) -> "_Published | None":
     if is_private(endpoint.url):
         return None
     names = dict.fromkeys([endpoint.upstream_names.get(model, model), model])
@@ -129,8 +133,8 @@ def _is_known_provider(url: str) -> bool:
 
 def _lookup(
     model: str, at: float | None, *, provider_id: str | None = None, provider_api_url: str | None = None
-) -> "ModelPrice | None":
-    """The published price in force at `at`, or None. The import takes 0.2 s, so it waits for its need."""
+) -> "_Published | None":
+    """The published price in force at `at` and whose it is. The import takes 0.2 s, so it waits for its need."""
     from genai_prices import Usage, calc_price
 
     moment = None if at is None else datetime.fromtimestamp(at, UTC)
@@ -144,14 +148,17 @@ def _lookup(
     except LookupError:
         return None
     has_tokens = found.model_price.input_mtok is not None or found.model_price.output_mtok is not None
-    return found.model_price if has_tokens or found.model_price.requests_kcount is not None else None
+    if not has_tokens and found.model_price.requests_kcount is None:
+        return None
+    return found.model_price, "published" if is_named(found.model, model) else "similar"
 
 
-def _published_price(price: "ModelPrice") -> Price:
+def _published_price(price: "ModelPrice", basis: PriceBasis) -> Price:
     return Price(
         tiers=tuple(_published_rates(price, start) for start in _starts(price)),
         request_nanodollars=_nanodollars(price, "requests_kcount", -1, per=1000) or 0,
         web_search_nanodollars=_nanodollars(price, "web_searches_kcount", -1, per=1000) or 0,
+        basis=basis,
     )
 
 
@@ -193,11 +200,11 @@ def _ceiling(nanodollars: Decimal) -> int:
 
 
 def published_name(model: str) -> str | None:
-    """The `provider/model` under which genai-prices lists a model, None where it does not."""
+    """The `provider/model` under which genai-prices lists a model, None where it lists none of that name."""
     from genai_prices import Usage, calc_price
 
     try:
         found = calc_price(Usage(), model)
     except (LookupError, ValueError):
         return None
-    return f"{found.provider.id}/{found.model.id}"
+    return f"{found.provider.id}/{found.model.id}" if is_named(found.model, model) else None

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from trimtab.config.table import Name, Natural, Positive, Seconds, Share, Table, Usd
+from trimtab.config.table import Factor, Name, Natural, Positive, Seconds, Share, Table, Usd
 from trimtab.core import Capability
 
 CachedUsd = Annotated[Usd | None, Meta(description="Prompt tokens read from a cache; default `input`.")]
@@ -115,16 +115,29 @@ class EndpointSettings(Table, frozen=True):
     gpu_hour_usd: Annotated[
         Usd, Meta(description="Self-hosted: cost of the machine an hour, shared out by token-time.")
     ] = 0.0
+    service_factors: Annotated[
+        dict[str, Factor],
+        Meta(
+            description="By what a service tier or speed multiplies token prices, e.g. `{ priority = 2.0 }`. "
+            "Calls served under others are entered at the standard price, marked estimated."
+        ),
+    ] = msgspec.field(default_factory=dict)
     precision_bits: Annotated[int, Meta(gt=0, le=64, description="Bits a weight: 16, 8, 4.")] = 16
     quality: Annotated[Share | None, Meta(description="Wins over the model's quality.")] = None
     context_tokens: Annotated[Natural, Meta(description="Wins over the model's; 0 keeps it.")] = 0
     capabilities: Annotated[
         tuple[Capability, ...], Meta(description="Wins over the model's; empty keeps them.")
     ] = ()
-    concurrency: Annotated[Positive, Meta(description="Calls in flight at once, over all our processes.")] = (
-        64
-    )
-    max_queued: Annotated[Natural, Meta(description="Calls that may wait for a place here.")] = 256
+    concurrency: Annotated[
+        Positive,
+        Meta(
+            description="Calls in flight at once, over all our processes: divided evenly among them, at least "
+            "one each."
+        ),
+    ] = 64
+    max_queued: Annotated[
+        Natural, Meta(description="Calls that may wait for a place here, in each process.")
+    ] = 256
     retries: Annotated[
         int, Meta(ge=0, le=100, description="Further tries here before the plan moves on.")
     ] = 2

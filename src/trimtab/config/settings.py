@@ -23,6 +23,7 @@ from trimtab.config.serving import (
 from trimtab.config.table import ContentMode, Positive, Seconds, Table
 from trimtab.config.terms import (
     BudgetSettings,
+    ClassifySettings,
     PolicySettings,
     RateSettings,
     RuleSettings,
@@ -30,12 +31,15 @@ from trimtab.config.terms import (
     ToolSettings,
     VerifierSettings,
     WorkflowSettings,
+    WorkflowToolSettings,
 )
 
 __all__ = [
     "BreakerSettings",
     "BudgetSettings",
+    "ClassifySettings",
     "ContentMode",
+    "ControllerSettings",
     "EndpointSettings",
     "HedgingSettings",
     "LedgerSettings",
@@ -54,6 +58,7 @@ __all__ = [
     "TraceSettings",
     "VerifierSettings",
     "WorkflowSettings",
+    "WorkflowToolSettings",
 ]
 
 
@@ -139,6 +144,14 @@ class TelemetrySettings(Table, frozen=True):
     content: Annotated[bool, Meta(description="Put prompts and replies on spans.")] = False
 
 
+class ControllerSettings(Table, frozen=True):
+    """`[controllers]`: where learned controllers are kept."""
+
+    folder: Annotated[
+        str, Meta(description="Folder of the registry; default `controllers` in the data folder.")
+    ] = ""
+
+
 class HedgingSettings(Table, frozen=True):
     """`[hedging]`: bounds on hedged attempts."""
 
@@ -153,6 +166,7 @@ class Settings(Table, frozen=True):
     traces: TraceSettings = TraceSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
     hedging: HedgingSettings = HedgingSettings()
+    controllers: ControllerSettings = ControllerSettings()
     default_policy: Annotated[str, Meta(description="Policy where no rule and no model names one.")] = (
         "pinned"
     )

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from trimtab.config.table import ContentMode, Name, Natural, Share, Table, Usd
-from trimtab.core import VerifierKind
+from trimtab.core import ControllerKind, VerifierKind
 
 MatchKey = Literal["tenant", "user", "key", "workflow"]
 
@@ -21,7 +21,9 @@ class TenantSettings(Table, frozen=True):
     weight: Annotated[
         float, Meta(gt=0, le=1_000_000, description="Share when tenants compete for an endpoint.")
     ] = 1.0
-    max_queued: Annotated[Natural, Meta(description="Calls of this tenant that may wait at once.")] = 256
+    max_queued: Annotated[
+        Natural, Meta(description="Calls of this tenant that may wait at once, at each endpoint and process.")
+    ] = 256
     requests_per_minute: Annotated[Natural, Meta(description="0 is no limit.")] = 0
     tokens_per_minute: Annotated[Natural, Meta(description="0 is no limit.")] = 0
     content: Annotated[ContentMode | None, Meta(description="Wins over `traces.content`.")] = None
@@ -65,7 +67,10 @@ class VerifierSettings(Table, frozen=True):
     kind: Annotated[VerifierKind, Meta(description="What is checked.")]
     value: Annotated[
         str,
-        Meta(description="`logprob`: lowest mean log-probability; `python`: `module:function`; else empty."),
+        Meta(
+            description="`logprob`: lowest mean log-probability; `python`: `module:function`; `controller`: "
+            "`WORKFLOW/verify`; else empty."
+        ),
     ] = ""
 
 
@@ -124,7 +129,62 @@ class ToolSettings(Table, frozen=True):
     price_usd: Annotated[Usd, Meta(description="USD per use.")]
 
 
+class WorkflowToolSettings(Table, frozen=True):
+    """`[workflow.NAME.tools]`: which tools a step controller may call."""
+
+    read_only: Annotated[
+        tuple[Name, ...], Meta(description="Tools without side effects; a controller may call them.")
+    ] = ()
+    write_allowed: Annotated[
+        tuple[Name, ...],
+        Meta(description="Tools with side effects that a controller may call all the same."),
+    ] = ()
+
+
+class ClassifySettings(Table, frozen=True):
+    """`[workflow.NAME.classify]`: which calls the classify controller answers, and in what shape."""
+
+    steps: Annotated[
+        tuple[Name, ...], Meta(description="Steps whose calls only ask for a label; empty: every step.")
+    ] = ()
+    reply: Annotated[
+        str, Meta(min_length=1, description="The reply's text; `{label}` in it is the label.")
+    ] = "{label}"
+
+
 class WorkflowSettings(Table, frozen=True):
-    """`[workflow.NAME]`: what a completed run of it is."""
+    """`[workflow.NAME]`: what a completed run of it is, and what its controllers may do.
+
+    Controllers are put to work by `trimtab controllers enable`; what stands here bounds them.
+    """
 
     completed_at: Annotated[Share, Meta(description="Reward from which a run counts as completed.")] = 1.0
+    controllers: Annotated[
+        tuple[ControllerKind, ...] | None,
+        Meta(description="Kinds of controllers that may work; default all that are enabled, [] is none."),
+    ] = None
+    eager: Annotated[
+        bool, Meta(description="A step controller may make several read-only calls in one turn.")
+    ] = True
+    thresholds: Annotated[
+        dict[ControllerKind, Share],
+        Meta(description="Lowest confidence to act on; can only raise what a controller was calibrated to."),
+    ] = msgspec.field(default_factory=dict)
+    latency_milliseconds: Annotated[
+        float, Meta(gt=0, le=60_000, description="A controller that takes longer is not waited for.")
+    ] = 250.0
+    most_in_a_row: Annotated[
+        int,
+        Meta(gt=0, le=1_000, description="Turns that controllers may answer before a model is asked again."),
+    ] = 8
+    routes: Annotated[
+        dict[str, tuple[Name, ...]],
+        Meta(description="Label of the route controller -> models to choose from."),
+    ] = msgspec.field(default_factory=dict)
+    escalate_to: Annotated[
+        str, Meta(description="Model that calls go to which the gate controller escalates.")
+    ] = ""
+    tools: Annotated[WorkflowToolSettings, Meta(description="What may be called.")] = WorkflowToolSettings()
+    classify: Annotated[ClassifySettings, Meta(description="Which calls are answered by a label.")] = (
+        ClassifySettings()
+    )

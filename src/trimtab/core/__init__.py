@@ -2,10 +2,10 @@
 
 from trimtab.core.call import Attribution, Call, Capability, Role, RunSource, Surface
 from trimtab.core.clock import Clock, SystemClock
-from trimtab.core.decision import Decision, Verdict
+from trimtab.core.decision import ControllerDecision, ControllerKind, Decision, Verdict
 from trimtab.core.ids import IdSource
 from trimtab.core.ledger import Certainty, Charge, Entry, EntryKind, Hold, Meter, Release, Unit
-from trimtab.core.money import NANODOLLARS_PER_USD, Price, Rates, nanodollars_of, usd_text
+from trimtab.core.money import NANODOLLARS_PER_USD, Price, PriceBasis, Rates, nanodollars_of, usd_text
 from trimtab.core.offer import Offer, Plan, PlannedAttempt, Verifier, VerifierKind
 from trimtab.core.trace import AttemptRecord, CallRecord, CallStatus, OutcomeRecord
 from trimtab.core.usage import Usage
@@ -21,6 +21,8 @@ __all__ = [
     "Certainty",
     "Charge",
     "Clock",
+    "ControllerDecision",
+    "ControllerKind",
     "Decision",
     "Entry",
     "EntryKind",
@@ -32,6 +34,7 @@ __all__ = [
     "Plan",
     "PlannedAttempt",
     "Price",
+    "PriceBasis",
     "Rates",
     "Release",
     "Role",

@@ -31,7 +31,8 @@ _BYTES_A_TOKEN = 4
 class Call(msgspec.Struct, frozen=True, gc=False):
     """A model call as rules see it: facts, no bytes. Times are epoch seconds, sizes are tokens.
 
-    `input_tokens` is an upper bound (a token is at least a byte): what money is held by.
+    `input_tokens` is an upper bound (a token is at least a byte): what money is held by. `route` is the label
+    of the workflow's route controller, empty where it has none or abstained.
     """
 
     id: str
@@ -48,6 +49,7 @@ class Call(msgspec.Struct, frozen=True, gc=False):
     sampled: bool = True
     priority: int = 0
     deadline: float | None = None
+    route: str = ""
 
     @property
     def likely_input_tokens(self) -> int:

@@ -53,10 +53,13 @@ class Hold(msgspec.Struct, frozen=True, gc=False, tag="hold"):
 class Entry(msgspec.Struct, frozen=True, gc=False, tag="entry"):
     """One ledger line. `id` is its idempotency key: the attempt's id, or the caller's for tools.
 
-    `certainty`: exact (the endpoint's own usage), estimated (usage missing), worst_case (a dead process's
-    open hold), unpriced (no price known: counts as unknown, not as free), upstream (another gateway of the
+    `certainty`: exact (the endpoint's own usage at a known price), estimated (usage missing but all was seen, or
+    the price is not sure), worst_case (more may have been billed than was seen, or a dead process's open hold),
+    unpriced (no price known: counts as unknown, not as free), upstream (another gateway of the
     same house charged it; `upstream_nanodollars` says how much, and `nanodollars` is 0 so that the money is
     counted once).
+
+    `saved_nanodollars` is an estimate of what a model would have cost where none was needed.
     """
 
     id: str
@@ -77,6 +80,7 @@ class Entry(msgspec.Struct, frozen=True, gc=False, tag="entry"):
     upstream_nanodollars: int = 0
     reason: str = ""
     charges: tuple[Charge, ...] = ()
+    saved_nanodollars: int = 0
 
 
 class Release(msgspec.Struct, frozen=True, gc=False, tag="release"):

@@ -5,6 +5,7 @@ until one call's whole cost is known; then it rounds up, never down.
 """
 
 from decimal import ROUND_CEILING, Decimal
+from typing import Literal
 
 import msgspec
 
@@ -12,6 +13,8 @@ from trimtab.core.usage import Usage
 
 NANODOLLARS_PER_USD = 1_000_000_000
 _MILLION = 1_000_000
+
+PriceBasis = Literal["own", "published", "similar"]
 
 
 def nanodollars_of(usd: Decimal | int | float | str) -> int:
@@ -64,12 +67,17 @@ class Rates(msgspec.Struct, frozen=True, gc=False):
 
 
 class Price(msgspec.Struct, frozen=True, gc=False):
-    """What one endpoint asks for one model: token rates by tier, a fee a request, a rate a GPU-second."""
+    """What one endpoint asks for one model: token rates by tier, a fee a request, a rate a GPU-second.
+
+    `basis`: the settings' own word, the published price of this very model, or that of one whose name only
+    begins alike, so that what is charged by it is an estimate.
+    """
 
     tiers: tuple[Rates, ...] = ()
     request_nanodollars: int = 0
     web_search_nanodollars: int = 0
     gpu_second_nanodollars: int = 0
+    basis: PriceBasis = "own"
 
     @property
     def known(self) -> bool:

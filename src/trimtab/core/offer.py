@@ -7,7 +7,7 @@ import msgspec
 from trimtab.core.call import Capability
 from trimtab.core.money import Price
 
-VerifierKind = Literal["json_schema", "tool_calls", "finish_reason", "logprob", "python"]
+VerifierKind = Literal["json_schema", "tool_calls", "finish_reason", "logprob", "python", "controller"]
 
 
 class Offer(msgspec.Struct, frozen=True, gc=False):

@@ -5,7 +5,7 @@ from typing import Literal
 import msgspec
 
 from trimtab.core.call import Call
-from trimtab.core.decision import Decision
+from trimtab.core.decision import ControllerDecision, Decision
 from trimtab.core.usage import Usage
 
 CallStatus = Literal["ok", "refused", "failed", "cancelled"]
@@ -40,11 +40,12 @@ class CallRecord(msgspec.Struct, frozen=True, gc=False, tag="call"):
     endpoint: str = ""
     usage: Usage = Usage()
     nanodollars: int = 0
-    answered_by: Literal["model", "recall", "none"] = "model"
+    answered_by: Literal["model", "recall", "controller", "none"] = "model"
     decision: Decision | None = None
     attempts: tuple[AttemptRecord, ...] = ()
     request: bytes = b""
     reply: bytes = b""
+    controllers: tuple[ControllerDecision, ...] = ()
 
 
 class OutcomeRecord(msgspec.Struct, frozen=True, gc=False, tag="outcome"):

@@ -41,6 +41,11 @@ class Collector(Protocol):
         """Bytes generated so far."""
         ...
 
+    @property
+    def shows_reasoning(self) -> bool:
+        """Whether there is a sign of reasoning in them."""
+        ...
+
 
 class Asked(msgspec.Struct, frozen=True):
     """What forms need to know of the client's request."""

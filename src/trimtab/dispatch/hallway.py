@@ -1,30 +1,37 @@
 """The way of a call, stage by stage. Whatever door a call came through, it walks this one hallway.
 
  1 admit     key, allowed models, rates
- 2 guard     (no guard is built yet)
+ 2 guard     a gate controller, where one is enabled
  3 recall    the exact cache, where a rule asks for it
- 4 decide    (no controller is built yet)
+ 4 decide    a controller may answer; a route controller's label is a fact for the rules   (in `decide`)
  5 route     offers -> plan, a pure function; the decision is recorded with its inputs
  6 schedule  a fair, bounded wait for a place at the endpoint    (in `attempt`; every attempt waits anew)
  7 attempt   hold, send, stream, verify; retry, hedge, fall back (in `journey` and `attempt`)
  8 guard     (no guard is built yet)
  9 settle    hold -> entry, durable before the last byte         (in `attempt`)
-10 record    the trace and the metrics                           (in `recording`)
+10 record    the trace and the metrics                           (in `recording`); then shadows look on
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
+from urllib.parse import quote
+
+import msgspec
 
 from trimtab.config import Settings, TenantSettings
 from trimtab.core import Call, Clock, IdSource
-from trimtab.core.errors import BadRequest, Forbidden
+from trimtab.core.errors import BadRequest, CallError, Forbidden
 from trimtab.dispatch.attribution import attribute
+from trimtab.dispatch.decide import Decider
 from trimtab.dispatch.form import CHAT_OPENAI, Asked
 from trimtab.dispatch.inbound import Inbound, PlainReply, Reply, StreamReply
 from trimtab.dispatch.journey import Journey, Whole
 from trimtab.dispatch.live import Live
-from trimtab.dispatch.policies import Choice, Router
+from trimtab.dispatch.onlooking import Onlooker
+from trimtab.dispatch.ready import Ready
 from trimtab.dispatch.recording import Recording
+from trimtab.dispatch.router import Choice, Router
 from trimtab.dispatch.tools import ToolPrices
 from trimtab.dispatch.visit import Visit
 from trimtab.ledger import Ledger
@@ -35,6 +42,8 @@ from trimtab.wire import BrokenReply, encode_event, read_request
 
 _OTHERS = TenantSettings(name="*")
 _TYPICAL_OUTPUT_TOKENS = 256
+_BYTES_A_TOKEN = 4
+_ESTIMATE_SECONDS = 0.05
 _MOST_GATEWAYS = 8
 
 
@@ -51,9 +60,12 @@ class Rooms:
         recall: ExactRecall,
         tools: ToolPrices | None,
         recording: Recording,
+        decider: Decider,
+        onlooker: Onlooker,
     ) -> None:
         self.keyring, self.pool, self.router, self.journey = keyring, pool, router, journey
         self.ledger, self.recall, self.tools, self.recording = ledger, recall, tools, recording
+        self.decider, self.onlooker = decider, onlooker
 
 
 class Dispatch:
@@ -76,12 +88,18 @@ class Dispatch:
     async def _walk(self, visit: Visit) -> Reply:
         rooms = self._rooms
         await self._admit(visit)
+        models = await rooms.decider.steer(visit)
         choice = rooms.router.choose(visit.call, rooms.ledger.remaining(visit.meters))
+        if models:
+            choice = msgspec.structs.replace(choice, models=models)
         kept = await self._recall(visit, choice)
         if kept is not None:
             return kept
+        ready = None if models else await rooms.decider.answer(visit)
+        if ready is not None:
+            return await self._decided(visit, choice, ready)
         offers = rooms.pool.offers(visit.call, choice.models)
-        visit.decision = rooms.router.decide(visit.call, choice, offers)
+        visit.decision = await rooms.router.decide(visit.call, choice, offers)
         visit.offers = {(offer.endpoint, offer.model): offer for offer in offers}
         if rooms.tools is not None:
             await rooms.tools.charge(visit)
@@ -157,6 +175,38 @@ class Dispatch:
         headers = (*_headers(visit), ("x-trimtab-answered-by", "recall"), _cost(visit))
         return _reply(visit, shown, headers)
 
+    async def _decided(self, visit: Visit, choice: Choice, ready: Ready) -> Reply:
+        """Stage 4: a controller's answer costs nothing; what the model would have cost is entered as an estimate."""
+        rooms, call, answer = self._rooms, visit.call, ready.answer
+        if rooms.tools is not None:
+            await rooms.tools.charge(visit)
+        saved = await self._would_cost(visit, choice, ready)
+        await rooms.ledger.charge(
+            call.id, call.id, call.who, "model", answer.controller, 0, "decided", saved_nanodollars=saved
+        )
+        rooms.recording.decided(visit, answer.controller, ready.kept)
+        headers = (
+            *_headers(visit),
+            ("x-trimtab-answered-by", quote(f"{answer.controller}@{answer.version}", safe="/@:. ")),
+            ("x-trimtab-confidence", f"{answer.confidence:.4f}"),
+            _cost(visit),
+        )
+        return _reply(visit, ready.shown + self._cost_event(visit), headers)
+
+    async def _would_cost(self, visit: Visit, choice: Choice, ready: Ready) -> int:
+        """An estimate: the plan's first attempt, at four bytes a token, nothing of it cached."""
+        rooms, call = self._rooms, visit.call
+        offers = rooms.pool.offers(call, choice.models)
+        try:
+            # An estimate is not worth waiting for a policy of the user's own.
+            async with asyncio.timeout(_ESTIMATE_SECONDS):
+                decision = await rooms.router.decide(call, choice, offers)
+        except (CallError, TimeoutError):
+            return 0
+        first = decision.plan.attempts[0]
+        price = rooms.pool.price(first.endpoint, first.model)
+        return price.worst_cost(call.likely_input_tokens, -(-ready.said_bytes // _BYTES_A_TOKEN))
+
     def _keep(self, visit: Visit, reply: Whole) -> None:
         """What a tenant wants dropped or redacted in traces is not kept here as it was either."""
         if visit.digest and visit.content == "store":
@@ -166,6 +216,7 @@ class Dispatch:
 
     def _whole(self, visit: Visit, reply: Whole) -> Reply:
         self._rooms.recording.answered(visit, reply.endpoint, reply.model, reply.usage, reply.kept)
+        self._rooms.onlooker.look_on(visit, reply.kept)
         headers = (
             *_headers(visit),
             ("x-trimtab-endpoint", reply.endpoint),
@@ -203,6 +254,7 @@ class Dispatch:
         if live.kept:
             self._keep(visit, Whole(b"", live.kept, live.usage, attempt.endpoint.name, model))
         self._rooms.recording.answered(visit, attempt.endpoint.name, model, live.usage, live.kept)
+        self._rooms.onlooker.look_on(visit, live.kept)
 
     def _cost_event(self, visit: Visit) -> bytes:
         """Another gateway of ours is told in-band what its streamed call cost."""

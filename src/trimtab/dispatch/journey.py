@@ -6,20 +6,26 @@ be replaced by the next attempt. One that may be rejected is collected whole fir
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 
 import msgspec
 
 from trimtab.core import PlannedAttempt, Usage
 from trimtab.core.errors import BadRequest, BudgetExceeded, CallError, QueueFull, UpstreamError
-from trimtab.dispatch.attempt import LOST_HEDGE, Attempt, Desk, reason_of
+from trimtab.dispatch.attempt import Attempt
 from trimtab.dispatch.live import Live
+from trimtab.dispatch.promise import UNBOUNDED
 from trimtab.dispatch.reading import Events, is_stream, whole_reply, within
-from trimtab.dispatch.verdict import judge
+from trimtab.dispatch.refusal import LOST_HEDGE, TOO_LONG, reason_of
+from trimtab.dispatch.settlement import Desk
+from trimtab.dispatch.verdict import Judge
 from trimtab.dispatch.visit import Visit
 from trimtab.pool import Pool
 from trimtab.routing import Verifiers, read_context
 from trimtab.scheduling import HedgeBudget, delay, hedge_budget
 
+# Another endpoint may speak the call's language, or bound what it may cost.
+_ELSEWHERE = ("untranslatable", UNBOUNDED)
 _ENDS_PLAN = ("upstream_refused", BudgetExceeded.code)
 # Another endpoint may serve, but the same one will say the same again.
 _LASTING_FAULTS = (401, 402, 403, 404)
@@ -52,7 +58,7 @@ class Journey:
     def __init__(
         self, desk: Desk, pool: Pool, verifiers: Verifiers, hedge_share: float, unit: Callable[[], float]
     ) -> None:
-        self._desk, self._pool, self._verifiers, self._unit = desk, pool, verifiers, unit
+        self._desk, self._pool, self._judge, self._unit = desk, pool, Judge(verifiers), unit
         self._hedges: HedgeBudget = hedge_budget(hedge_share)
 
     async def travel(self, visit: Visit) -> Whole | Live:
@@ -73,12 +79,14 @@ class Journey:
             except QueueFull as error:
                 failure = failure or error
             except BadRequest as error:
-                if error.code != "untranslatable":
+                if error.code not in _ELSEWHERE:
                     raise
                 failure = failure or error
             except UpstreamError as error:
                 if error.code in _ENDS_PLAN:
                     raise
+                if error.code == TOO_LONG:
+                    attempts = _longer(visit, planned, attempts)
                 failure = error
         assert failure is not None
         raise failure
@@ -128,11 +136,11 @@ class Journey:
         try:
             if visit.call.stream and is_stream(answer):
                 return await self._open_stream(attempt, Events(attempt, answer))
-            body, usage, upstream = await whole_reply(attempt, answer)
+            body, upstream = await whole_reply(attempt, answer)
             reply, shown = self._client_reply(attempt, body)
-            rejected = self._judge(attempt, body)
-            await attempt.answered(usage, rejected=rejected, upstream_nanodollars=upstream)
-            await attempt.finish()
+            rejected = await self._verify(attempt, body) if planned.verifiers else ""
+            await attempt.answered(rejected=rejected, upstream_nanodollars=upstream)
+            attempt.finish()
         except UpstreamError as error:
             await attempt.fail(error)
             raise
@@ -141,7 +149,7 @@ class Journey:
             raise
         if rejected:
             raise _rejection(attempt, rejected)
-        return Whole(shown, reply, usage or Usage(), planned.endpoint, planned.model)
+        return Whole(shown, reply, attempt.heard.told.usage or Usage(), planned.endpoint, planned.model)
 
     def _client_reply(self, attempt: Attempt, body: bytes) -> tuple[bytes, bytes]:
         """The reply in the client's shape, plain and as the client asked for it.
@@ -160,16 +168,14 @@ class Journey:
                 endpoint=attempt.endpoint.name, status=200, code="upstream_broken_reply", billable=True,
             ) from error  # fmt: skip
 
-    def _judge(self, attempt: Attempt, body: bytes) -> str:
+    async def _verify(self, attempt: Attempt, body: bytes) -> str:
         """Why the reply is rejected; '' if it is not."""
-        if not attempt.planned.verifiers:
-            return ""
         context = read_context(attempt.form.request(attempt.visit.asked))
         try:
             chat = attempt.form.to_chat(body)
         except ValueError as error:
             return f"shape: {error}"
-        verdict = judge(self._verifiers, attempt.planned.verifiers, chat, context)
+        verdict = await self._judge.verdict(attempt.planned.verifiers, chat, context)
         return "" if verdict is None else f"{verdict.by}: {verdict.reason}"
 
     async def _open_stream(self, attempt: Attempt, events: Events) -> Whole | Live:
@@ -188,10 +194,23 @@ class Journey:
 
     async def _collect(self, attempt: Attempt, live: Live) -> Whole:
         """A stream that may be rejected: whole first, then judged, then given out as it came."""
-        shown = await live.collected(lambda body: self._judge(attempt, body))
+        shown = await live.collected(partial(self._verify, attempt))
         if live.rejected:
             raise _rejection(attempt, live.rejected)
         return Whole(shown, live.kept, live.usage, attempt.endpoint.name, attempt.planned.model)
+
+
+def _longer(visit: Visit, failed: PlannedAttempt, left: list[PlannedAttempt]) -> list[PlannedAttempt]:
+    """Those whose context may hold what was too long for `failed`: known to be longer, or another's, unknown."""
+    most = visit.offers[failed.endpoint, failed.model].context_tokens
+
+    def may_hold(planned: PlannedAttempt) -> bool:
+        context = visit.offers[planned.endpoint, planned.model].context_tokens
+        if planned.model == failed.model and not (most and context):
+            return False
+        return not context or context > most
+
+    return [planned for planned in left if may_hold(planned)]
 
 
 async def _first_answer(racers: "set[asyncio.Future[Whole | Live]]") -> Whole | Live:

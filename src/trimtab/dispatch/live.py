@@ -1,21 +1,17 @@
 """A streamed reply on its way to the client, and the settlement before its last byte."""
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 
 from trimtab.core import Usage
 from trimtab.core.errors import CallError, DeadlineExceeded, RunCancelled, UpstreamError
-from trimtab.dispatch.attempt import Attempt, reason_of
+from trimtab.dispatch.attempt import Attempt
 from trimtab.dispatch.form import StreamTranslator
 from trimtab.dispatch.reading import Events
+from trimtab.dispatch.refusal import reason_of
 from trimtab.wire import SseEvent, error_event
 
-Judge = Callable[[bytes], str]
-
-
-def accept(_: bytes) -> str:
-    """The judge that rejects nothing."""
-    return ""
+Judging = Callable[[bytes], Awaitable[str]]
 
 
 class Live:
@@ -39,7 +35,7 @@ class Live:
     @property
     def usage(self) -> Usage:
         """What the endpoint told; zeros if nothing."""
-        return self.attempt.usage or Usage()
+        return self.attempt.heard.told.usage or Usage()
 
     async def pieces(self) -> AsyncGenerator[bytes, None]:
         """The client's bytes. A failure after the first is told in-band; the hold ends before the last."""
@@ -55,9 +51,13 @@ class Live:
             await self.abandon(reason_of(error))
             raise
 
-    async def collected(self, judge: Judge) -> bytes:
+    async def collected(self, judge: Judging) -> bytes:
         """The whole stream at once, for a judge to reject (`rejected` says why). Raises UpstreamError."""
-        return b"".join([piece async for piece in self._forwarded(judge)])
+        try:
+            return b"".join([piece async for piece in self._forwarded(judge)])
+        except BaseException:
+            self._look_back()
+            raise
 
     async def abandon(self, reason: str) -> None:
         """Nobody wants the rest: what was generated is charged, the endpoint's stream is closed."""
@@ -66,7 +66,7 @@ class Live:
         await self._source.aclose()
         await self.attempt.abandon(reason)
 
-    async def _forwarded(self, judge: Judge = accept) -> AsyncGenerator[bytes, None]:
+    async def _forwarded(self, judge: Judging | None = None) -> AsyncGenerator[bytes, None]:
         last: list[bytes] = []
         event = self._first or await anext(self._source, None)
         while event is not None:
@@ -80,13 +80,12 @@ class Live:
         if self._translator is not None:
             last.append(self._translator.finish())
         self._keep()
-        self.rejected = judge(self._collector.reply())
+        if judge is not None:
+            self.rejected = await judge(self._collector.reply())
         await self.attempt.answered(
-            self.attempt.usage,
-            rejected=self.rejected,
-            upstream_nanodollars=self._events.upstream_nanodollars,
+            rejected=self.rejected, upstream_nanodollars=self._events.upstream_nanodollars
         )
-        await self.attempt.finish()
+        self.attempt.finish()
         yield b"".join(last)
 
     def _piece(self, event: SseEvent) -> bytes:
@@ -100,12 +99,19 @@ class Live:
 
     def _keep(self) -> None:
         visit, attempt = self.attempt.visit, self.attempt
-        attempt.seen_bytes = min(attempt.seen_bytes, self._collector.output_bytes or attempt.seen_bytes)
+        self._look_back()
         if visit.keeps_content and not self.kept:
             try:
                 self.kept = attempt.form.reply(self._collector.reply(), visit.asked)
             except (ValueError, KeyError, TypeError):
                 self.kept = self._collector.reply()
+
+    def _look_back(self) -> None:
+        """What was generated, where the endpoint did not tell."""
+        heard = self.attempt.heard
+        if heard.told.usage is None:
+            heard.bytes = min(heard.bytes, self._collector.output_bytes or heard.bytes)
+            heard.reasoning = self._collector.shows_reasoning
 
     async def _break_off(self, error: UpstreamError | DeadlineExceeded) -> None:
         self._keep()

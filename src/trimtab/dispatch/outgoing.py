@@ -6,10 +6,9 @@ from trimtab.config import EndpointSettings
 from trimtab.dispatch.form import Form
 from trimtab.dispatch.visit import Visit
 from trimtab.pool import Endpoint
-from trimtab.wire import rewrite
+from trimtab.wire import names_service, rewrite
 
 _ANTHROPIC_VERSION = "2023-06-01"
-_DEARER = (b'"service_tier"', b'"speed"', b'"inference_geo"')
 _json = msgspec.json.Encoder()
 
 
@@ -37,7 +36,7 @@ def endpoint_body(visit: Visit, settings: EndpointSettings, form: Form, model: s
             changes["stream_options"] = _with_usage(body)
         if visit.enforce_maximum or form.translator is not None:
             changes |= _maximum(visit, settings)
-    if visit.enforce_maximum and any(field in body for field in _DEARER):
+    if visit.enforce_maximum and names_service(body):
         changes |= dict.fromkeys(("service_tier", "speed", "inference_geo"), b"")
     return rewrite(body, changes) if changes else body
 

@@ -17,7 +17,8 @@ from trimtab.wire import (
     SseParser,
     StreamUsage,
     error_message,
-    usage_of,
+    shows_reasoning,
+    told_of,
 )
 
 UPSTREAM_COST_HEADER = "x-trimtab-cost-nanodollars"
@@ -33,18 +34,22 @@ class _CostEvent(msgspec.Struct):
     cost_nanodollars: Nanodollars
 
 
-async def whole_reply(attempt: Attempt, answer: Answer) -> tuple[bytes, Usage | None, int | None]:
-    """The plain reply of a 2xx answer, its usage, and what another gateway charged for it.
+async def whole_reply(attempt: Attempt, answer: Answer) -> tuple[bytes, int | None]:
+    """The plain reply of a 2xx answer, and what another gateway charged for it.
 
     Raises UpstreamError for what is no reply: half a JSON, an error body behind a 200.
     """
     body = await answer.body()
-    attempt.seen_bytes = len(body)
-    usage = attempt.usage = usage_of(body)
+    heard = attempt.heard
+    heard.bytes = len(body)
+    heard.told = told_of(body)
+    usage = heard.told.usage
+    if usage is None:
+        heard.reasoning = shows_reasoning(body)
     if usage is None or b'"error"' in body or not body.isascii():
         _check(attempt, body, usage)
     told = answer.headers.get(UPSTREAM_COST_HEADER) if attempt.endpoint.settings.style == "trimtab" else None
-    return body, usage, _nanodollars(told)
+    return body, _nanodollars(told)
 
 
 def _nanodollars(told: str | None) -> int | None:
@@ -124,7 +129,7 @@ class Events:
             return False
         if self._ended:
             return False
-        self._attempt.seen_bytes += len(data)
+        self._attempt.heard.bytes += len(data)
         if b'"usage"' in data:
             self._usage.feed(data)
         if data == b"[DONE]" or event.event == "message_stop":
@@ -145,9 +150,9 @@ class Events:
         usage = self._usage.usage
         if usage is None:
             return
-        self._attempt.told_tokens = usage.output_tokens
+        self._attempt.heard.told_tokens = usage.output_tokens
         if self.finished:
-            self._attempt.usage = usage
+            self._attempt.heard.told = self._usage.told
 
     def _take_cost(self, data: bytes) -> None:
         try:

@@ -44,6 +44,10 @@ class Recording:
         """A call that was answered from the cache."""
         self._record(visit, "ok", "", 200, "", model, Usage(), reply, answered_by="recall")
 
+    def decided(self, visit: Visit, controller: str, reply: bytes) -> None:
+        """A call that a controller answered: its name stands where a model's would."""
+        self._record(visit, "ok", "", 200, "", controller, Usage(), reply, answered_by="controller")
+
     def failed(self, visit: Visit, error: BaseException, reply: bytes = b"") -> None:
         """A call that was refused, failed, or whose client went away."""
         status: CallStatus = "failed"
@@ -90,6 +94,7 @@ class Recording:
             attempts=tuple(visit.attempts),
             request=request,
             reply=reply,
+            controllers=tuple(visit.controllers),
         )
         try:
             self._writer.append(record)

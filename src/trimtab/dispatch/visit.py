@@ -1,7 +1,8 @@
 """One call's passage through the hallway: what each stage learns and the later ones need."""
 
 from trimtab.config import ContentMode
-from trimtab.core import AttemptRecord, Call, Charge, Decision, Meter, Offer
+from trimtab.core import AttemptRecord, Call, Charge, ControllerDecision, Decision, Meter, Offer
+from trimtab.dispatch.asking import Asking
 from trimtab.dispatch.form import Asked
 from trimtab.dispatch.inbound import Inbound
 from trimtab.tenants import KeyFacts
@@ -13,16 +14,19 @@ class Visit:
 
     __slots__ = (
         "asked",
+        "asking",
         "attempts",
         "call",
         "charges",
         "content",
+        "controllers",
         "decision",
         "digest",
         "enforce_maximum",
         "facts",
         "first_token_seconds",
         "inbound",
+        "is_asking_read",
         "key",
         "max_queued",
         "meters",
@@ -51,6 +55,9 @@ class Visit:
         self.max_queued = 0
         self.content: ContentMode = "store"
         self.enforce_maximum = False
+        self.asking: Asking | None = None
+        self.is_asking_read = False
+        self.controllers: list[ControllerDecision] = []
 
     @property
     def keeps_content(self) -> bool:

@@ -8,8 +8,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from trimtab.dispatch import Dispatch
 from trimtab.gateway.calls import CallDoor
+from trimtab.gateway.door import Door
+from trimtab.gateway.house import HouseDoor
 from trimtab.gateway.openapi import openapi_json
-from trimtab.gateway.runs import Door, HouseDoor, RunDoor
+from trimtab.gateway.runs import RunDoor
 from trimtab.wire import anthropic_error, openai_error
 
 CALL_PATHS = {

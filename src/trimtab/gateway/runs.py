@@ -1,36 +1,28 @@
-"""Doors beside the calls: outcomes of runs, entries of tools and compute, models, health, metrics."""
+"""The doors to runs: their outcomes, and entries of tools and compute."""
 
-from collections.abc import Awaitable, Callable
-from typing import Annotated, Protocol, TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
-from starlette.requests import Request
-from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from trimtab.core import Attribution, Clock, EntryKind, OutcomeRecord, nanodollars_of
 from trimtab.core.errors import (
     BadRequest,
-    CallError,
     Forbidden,
-    LedgerUnavailable,
     NotFound,
     StoreUnavailable,
-    UnknownModel,
 )
 from trimtab.dispatch import bounded
-from trimtab.gateway.asgi import Gone, read_body, send_bytes
-from trimtab.gateway.calls import fault_of, is_loopback
-from trimtab.gateway.errors import error_reply
+from trimtab.gateway.asgi import read_body, send_bytes
+from trimtab.gateway.calls import is_loopback
 from trimtab.gateway.hints import hints_of
 from trimtab.ledger import Ledger
-from trimtab.pool import Patience, Pool
+from trimtab.pool import Patience
 from trimtab.store import Database, Writer, runs
 from trimtab.tenants import KeyFacts, Keyring
 
 _json = msgspec.json.Encoder()
 _SMALL_BODY = 64 * 1024
-_METRICS = b"text/plain; version=0.0.4; charset=utf-8"
 T = TypeVar("T")
 # What PostgreSQL cannot keep in a text is refused at the door.
 _NO_NUL = r"^[^\x00]*$"
@@ -100,12 +92,9 @@ class RunDoor:
             source="headers",
         )
         id = f"{said.kind}:{key.tenant}:{run}:{said.id}"
-        try:
-            line = await self._ledger.charge(
-                id, "", who, said.kind, said.what, nanodollars_of(said.usd), said.reason
-            )
-        except StoreUnavailable as error:
-            raise LedgerUnavailable(str(error), retry_after_seconds=2) from error
+        line = await self._ledger.charge(
+            id, "", who, said.kind, said.what, nanodollars_of(said.usd), said.reason
+        )
         await send_bytes(
             send, 200, _json.encode({"id": line.id, "nanodollars": line.nanodollars, "run": run}), {}
         )
@@ -140,79 +129,3 @@ def _decode(body: bytes, kind: type[T]) -> T:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadRequest(f"the body is not JSON: {error}") from error
     return value
-
-
-class Failing(Protocol):
-    """An ASGI motion that may raise CallError."""
-
-    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        """Serve."""
-        ...
-
-
-class Door:
-    """An ASGI endpoint that turns CallErrors into answers."""
-
-    def __init__(self, motion: Failing) -> None:
-        self._motion = motion
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
-        try:
-            await self._motion(scope, receive, send)
-        except CallError as error:
-            await self._tell(error, send)
-        except Gone:
-            return
-        except Exception as error:  # the edge of the process
-            await self._tell(fault_of(error, scope.get("path_params", {}).get("run", "")), send)
-
-    async def _tell(self, error: CallError, send: Send) -> None:
-        status, body, headers = error_reply(error)
-        await send_bytes(send, status, body, headers)
-
-
-class HouseDoor:
-    """Models, health and metrics."""
-
-    def __init__(
-        self, keyring: Keyring, pool: Pool, render_metrics: Callable[[], bytes], ready: Callable[[], str]
-    ) -> None:
-        self._keyring, self._pool = keyring, pool
-        self._render_metrics, self._ready = render_metrics, ready
-
-    async def models(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """`GET /v1/models`: what this key may name."""
-        _, presented = hints_of(scope["headers"])
-        key = await self._keyring.open(presented, loopback=is_loopback(scope))
-        names = [name for name in self._pool.names if not key.models or name in key.models]
-        listed = [{"id": name, "object": "model", "created": 0, "owned_by": "trimtab"} for name in names]
-        await send_bytes(send, 200, _json.encode({"object": "list", "data": listed}), {})
-
-    async def model(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """`GET /v1/models/{model}`."""
-        _, presented = hints_of(scope["headers"])
-        key = await self._keyring.open(presented, loopback=is_loopback(scope))
-        name = scope["path_params"]["model"]
-        self._pool.candidates(name)
-        if key.models and name not in key.models:
-            raise UnknownModel(f"this key may use {', '.join(key.models)}, not {name!r}", param="model")
-        shown = {"id": name, "object": "model", "created": 0, "owned_by": "trimtab"}
-        await send_bytes(send, 200, _json.encode(shown), {})
-
-    async def healthz(self, request: Request) -> Response:
-        """200 as long as the process answers."""
-        return Response(b'{"status":"ok"}', media_type="application/json")
-
-    async def readyz(self, request: Request) -> Response:
-        """200 when calls can be served; 503 with the reason else."""
-        reason = self._ready()
-        body = _json.encode({"status": "ready"} if not reason else {"status": "not ready", "reason": reason})
-        return Response(body, 503 if reason else 200, media_type="application/json")
-
-    async def metrics(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Prometheus text. It tells of all tenants: for this machine and for admins only."""
-        if not is_loopback(scope):
-            _, presented = hints_of(scope["headers"])
-            (await self._keyring.open(presented, loopback=False)).require("admin")
-        await send_bytes(send, 200, self._render_metrics(), {}, _METRICS)

@@ -127,8 +127,11 @@ class Ledger:
         what: str,
         nanodollars: int,
         reason: str = "",
+        *,
+        saved_nanodollars: int = 0,
     ) -> Entry:
-        """Enter a cost that happened without a hold (a tool, compute). `id` is its idempotency key.
+        """Enter a cost that happened without a hold (a tool, compute, an answer without a model). `id` is its
+        idempotency key; `saved_nanodollars` estimates what a model would have cost.
 
         Raises LedgerUnavailable; then nothing is entered.
         """
@@ -141,6 +144,7 @@ class Ledger:
             step=who.step, key=who.key, kind=kind, endpoint="", model=what, nanodollars=nanodollars,
             certainty="exact", reason=reason,
             charges=tuple([Charge(meter.id, nanodollars) for meter in meters]),
+            saved_nanodollars=saved_nanodollars,
         )  # fmt: skip
         try:
             self._append(entry)
@@ -188,9 +192,7 @@ class Ledger:
                 raise StoreUnavailable("this process was given up for dead and begins anew")
         except StoreUnavailable as error:
             slices.give(taken)
-            raise LedgerUnavailable(
-                f"no money can be set aside while the database is away: {error}", retry_after_seconds=2
-            ) from error
+            raise _away(error) from error
         except BaseException:
             slices.give(taken)
             raise
@@ -211,5 +213,14 @@ class Ledger:
             raise _unwritable(error) from error
 
 
+def _away(error: StoreUnavailable) -> LedgerUnavailable:
+    """Where the database stands and what it said is for the log, not for clients."""
+    _log.warning("no money can be set aside while the database is away: %s", error)
+    return LedgerUnavailable("no money can be set aside while the database is away", retry_after_seconds=2)
+
+
 def _unwritable(error: OSError) -> LedgerUnavailable:
-    return LedgerUnavailable(f"the journal cannot be written: {error}", retry_after_seconds=5)
+    _log.error("the journal cannot be written: %s", error)
+    return LedgerUnavailable(
+        "the journal cannot be written; the gateway's log says why", retry_after_seconds=5
+    )

@@ -5,7 +5,7 @@ import asyncio
 import msgspec
 
 from trimtab.config import EndpointSettings
-from trimtab.core import Call, Clock
+from trimtab.core import Call, Clock, Usage
 from trimtab.core.errors import DeadlineExceeded, QueueFull
 from trimtab.pool.machine import MachineCost
 from trimtab.scheduling import Breaker, BreakerRules, Event, FairQueue, Latency, admits, after
@@ -45,6 +45,7 @@ class Endpoint:
         self.latency = Latency()
         self.first_token = Latency()
         self.machine = MachineCost(settings.gpu_hour_usd)
+        self._reasons: dict[str, bool] = {}
         self._speed_at = float("-inf")
         self._speed = self._measured()
         self._breaker = Breaker()
@@ -71,6 +72,17 @@ class Endpoint:
     def note(self, event: Event) -> None:
         """Tell the breaker how an attempt went."""
         self._breaker = after(self._breaker, event, self._clock.monotonic(), self._rules)
+
+    def note_usage(self, model: str, usage: Usage) -> None:
+        """What a whole reply of `model` cost in tokens."""
+        if usage.reasoning_tokens:
+            self._reasons[model] = True
+        elif model not in self._reasons:
+            self._reasons[model] = False
+
+    def reasons(self, model: str) -> bool | None:
+        """Whether `model` has told reasoning tokens here; None before its first reply with usage."""
+        return self._reasons.get(model)
 
     @property
     def speed(self) -> Speed:

@@ -4,6 +4,7 @@ from trimtab.routing.context import DeclaredTool, VerifyContext, read_context
 from trimtab.routing.eligible import can_serve, eligible
 from trimtab.routing.facts import UNLIMITED_USD, VARIABLES, CallFacts
 from trimtab.routing.policy import Functions, Policy, sticky_unit
+from trimtab.routing.python import Python
 from trimtab.routing.registry import POLICY_NAMES, build_policy
 from trimtab.routing.replay import replay, same
 from trimtab.routing.rule import Fault, Match, Rule, RuleBook
@@ -20,6 +21,7 @@ __all__ = [
     "Functions",
     "Match",
     "Policy",
+    "Python",
     "Rule",
     "RuleBook",
     "Schemas",

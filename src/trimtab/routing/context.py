@@ -3,6 +3,7 @@
 Called by `dispatch` once for each call whose plan has verifiers; other calls never pay for it.
 """
 
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
@@ -25,7 +26,8 @@ class DeclaredTool(msgspec.Struct, frozen=True, gc=False):
 class VerifyContext(msgspec.Struct, frozen=True, gc=False):
     """What the request asked for. `schema`: the declared JSON Schema of the reply's text.
 
-    `must_call` names the one tool that has to be called, where there is one.
+    `must_call` names the one tool that has to be called, where there is one; `question` is what the user said
+    last.
     """
 
     response_format: Literal["text", "json_object", "json_schema"] = "text"
@@ -33,6 +35,7 @@ class VerifyContext(msgspec.Struct, frozen=True, gc=False):
     tools: tuple[DeclaredTool, ...] = ()
     tool_choice: _Choice = "auto"
     must_call: str = ""
+    question: str = ""
 
 
 class _Schema(msgspec.Struct, gc=False):
@@ -60,7 +63,17 @@ class _Tool(msgspec.Struct, gc=False):
     name: str = ""
 
 
+class _Part(msgspec.Struct, gc=False):
+    text: str | None = None
+
+
+class _Message(msgspec.Struct, gc=False):
+    role: str = ""
+    content: str | list[_Part] | None = None
+
+
 class _Asked(msgspec.Struct, gc=False):
+    messages: list[_Message] | None = None
     response_format: _Format | None = None
     tools: list[_Tool] | None = None
     functions: list[_Function] | None = None
@@ -85,7 +98,15 @@ def read_context(body: bytes) -> VerifyContext:
         tools=_tools(asked),
         tool_choice=choice,
         must_call=must_call,
+        question=_question(asked.messages or ()),
     )
+
+
+def _question(messages: Sequence[_Message]) -> str:
+    content = next((message.content for message in reversed(messages) if message.role == "user"), None)
+    if isinstance(content, list):
+        return "".join(part.text or "" for part in content)
+    return content or ""
 
 
 def _tools(asked: _Asked) -> tuple[DeclaredTool, ...]:

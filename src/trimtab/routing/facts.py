@@ -37,6 +37,7 @@ VARIABLES: dict[str, Callable[[CallFacts], object]] = {
     "priority": lambda facts: facts.call.priority,
     "hour": lambda facts: int(facts.call.at // _HOUR_SECONDS) % 24,
     "weekday": lambda facts: (int(facts.call.at // _DAY_SECONDS) + _EPOCH_WEEKDAY - 1) % 7 + 1,
+    "controller": lambda facts: {"route": facts.call.route},
     "remaining_usd": lambda facts: facts.remaining_usd,
 }
 """Name -> how to read it. `hour` is 0..23 and `weekday` 1 (Monday)..7 (Sunday), both in UTC; `tokens` is the

@@ -116,10 +116,16 @@ def _python(verifiers: Verifiers, verifier: Verifier, reply: ReplyFacts, request
     return f"{verifier.value!r} returned {type(result).__name__}, expected a bool or (bool, reason)"
 
 
+def _controller(verifiers: Verifiers, verifier: Verifier, reply: ReplyFacts, request: VerifyContext) -> str:
+    """A learned check, among the functions under `controller:NAME`."""
+    return _python(verifiers, Verifier("python", f"controller:{verifier.value}"), reply, request)
+
+
 _KINDS: dict[VerifierKind, Callable[[Verifiers, Verifier, ReplyFacts, VerifyContext], str]] = {
     "json_schema": _json_schema,
     "tool_calls": _tool_calls,
     "finish_reason": _finish_reason,
     "logprob": _logprob,
     "python": _python,
+    "controller": _controller,
 }

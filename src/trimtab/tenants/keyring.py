@@ -93,7 +93,10 @@ class Keyring:
         try:
             row = await self._database.run(lambda c: keys.by_digest(c, digest), _LOOK_UP_SECONDS)
         except StoreUnavailable as error:
-            raise LedgerUnavailable(f"keys cannot be checked: {error}", retry_after_seconds=2) from error
+            _log.warning("a key cannot be checked: %s", error)
+            raise LedgerUnavailable(
+                "keys cannot be checked while the database is away", retry_after_seconds=2
+            ) from error
         if row is None or row.revoked_at is not None:
             if len(self._unknown) >= _MOST_UNKNOWN:
                 self._unknown.clear()

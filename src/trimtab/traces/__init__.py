@@ -5,13 +5,14 @@ a call.
 """
 
 from trimtab.store import CompletionField, CostField, CostSums, RunRow, RunStatus
-from trimtab.traces.chat_import import Importer, ImportReport
-from trimtab.traces.chat_line import ChatLine
+from trimtab.traces.chat_import import Importer, ImportReport, read_line
+from trimtab.traces.chat_line import ChatLine, LineMessage
+from trimtab.traces.chat_records import request_before
 from trimtab.traces.costs import CompletionLine, CompletionReport, CostReport, completion_report, cost_report
 from trimtab.traces.export import Exporter, chat_lines
 from trimtab.traces.genai import providers_of
-from trimtab.traces.lines import write_lines
-from trimtab.traces.metrics import Gauges, Metrics
+from trimtab.traces.lines import LineReader, write_lines
+from trimtab.traces.metrics import ControllerFigures, Gauges, Metrics
 from trimtab.traces.retention import Pruned, Retention, prune
 from trimtab.traces.runs import completed_at, find_run, list_runs, standing_of
 from trimtab.traces.spans import Spans
@@ -23,6 +24,7 @@ __all__ = [
     "CompletionField",
     "CompletionLine",
     "CompletionReport",
+    "ControllerFigures",
     "CostField",
     "CostReport",
     "CostSums",
@@ -30,6 +32,8 @@ __all__ = [
     "Gauges",
     "ImportReport",
     "Importer",
+    "LineMessage",
+    "LineReader",
     "Metrics",
     "Pruned",
     "Retention",
@@ -46,8 +50,10 @@ __all__ = [
     "list_runs",
     "providers_of",
     "prune",
+    "read_line",
     "read_tree",
     "read_tree_with_content",
+    "request_before",
     "standing_of",
     "write_lines",
 ]

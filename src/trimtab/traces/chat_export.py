@@ -167,6 +167,7 @@ def _reply(message: LineMessage, agent: str, began: float, turn: Turn, purse: Pu
     usage = record.usage
     counted = bool(paid) and all(entry.certainty in ("exact", "upstream") for entry in paid)
     cost = _cost(paid, purse)
+    saved = sum(entry.saved_nanodollars for entry in paid)
     return msgspec.structs.replace(
         message,
         usage=LineUsage.of(usage) if counted or usage.total_tokens else None,
@@ -178,6 +179,9 @@ def _reply(message: LineMessage, agent: str, began: float, turn: Turn, purse: Pu
         seconds=seconds,
         first_token_s=None if first is None else _seconds(first),
         certainty="exact" if counted or cost is None else "estimated",
+        answered_by=record.answered_by if record.answered_by in ("recall", "controller") else "",
+        decisions=record.controllers,
+        saved_usd=exact_usd(saved) if saved else None,
     )
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Literal, Self
 import msgspec
 from msgspec import Meta
 
-from trimtab.core import EntryKind, Usage, nanodollars_of, usd_text
+from trimtab.core import ControllerDecision, EntryKind, Usage, nanodollars_of, usd_text
 
 Name = Annotated[str, Meta(max_length=500, pattern=r"^[^\x00]*\Z")]
 Tokens = Annotated[int, Meta(ge=0, le=2**53)]
@@ -65,7 +65,9 @@ class LineMessage(msgspec.Struct, frozen=True, omit_defaults=True):
     """One message; `audience` says whose tool call a tool message answers.
 
     Of a reply: `cost_usd`, `t` (its end, in seconds since the run began), the `seconds` it took, whose it is;
-    `model` is left out where it is the line's agent. Of a tool message: what the use of the tool cost.
+    `model` is left out where it is the line's agent, `answered_by` where it is a model; `decisions` are what
+    controllers said, `saved_usd` is an estimate of what was saved by it. Of a tool message: what the use of the
+    tool cost.
     """
 
     role: Literal["system", "user", "assistant", "tool"]
@@ -82,9 +84,13 @@ class LineMessage(msgspec.Struct, frozen=True, omit_defaults=True):
     seconds: Seconds | None = None
     first_token_s: Seconds | None = None
     certainty: Certainty = "exact"
+    answered_by: Literal["", "recall", "controller"] = ""
+    decisions: tuple[ControllerDecision, ...] = ()
+    saved_usd: Decimal | None = None
 
     def __post_init__(self) -> None:
         _check(self.cost_usd, "cost_usd")
+        _check(self.saved_usd, "saved_usd")
 
 
 class LineEntry(msgspec.Struct, frozen=True, omit_defaults=True):

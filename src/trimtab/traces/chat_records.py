@@ -81,11 +81,13 @@ class _Telling:
             nanodollars=_nanodollars(message.cost_usd),
             request=b'{"model":%b,"messages":[%b]%b}' % (_encode(model), b",".join(self._heard), self._tail),
             reply=_encode(_reply(message, model, id)),
+            answered_by=message.answered_by or "model",
+            controllers=message.decisions,
         )
 
     def _entry(self, message: LineMessage, record: CallRecord) -> Entry:
         certainty: Certainty = message.certainty if message.usage is not None else "estimated"
-        return self._line_entry(
+        entry = self._line_entry(
             f"{record.call.id}-e",
             record.call.id,
             record.call.at + record.seconds,
@@ -99,6 +101,7 @@ class _Telling:
                 usage=message.usage,
             ),
         )
+        return msgspec.structs.replace(entry, saved_nanodollars=_nanodollars(message.saved_usd))
 
     def _tool_entry(self, message: LineMessage) -> Entry:
         tool_call = message.tool_call_id or ""
@@ -210,3 +213,10 @@ def _reply(message: LineMessage, model: str, id: str) -> dict[str, object]:
         counts = {"prompt_tokens": sent, "completion_tokens": received, "total_tokens": sent + received}
         reply["usage"] = counts
     return reply
+
+
+def request_before(line: ChatLine, place: int) -> bytes:
+    """The chat request that the reply at `place` of a line's messages answered, as far as the line tells."""
+    heard = [_encode(_chat_message(message)) for message in line.messages[:place] if _is_heard(message)]
+    tools = b',"tools":' + bytes(line.tools) if isinstance(line.tools, msgspec.Raw) else b""
+    return b'{"messages":[%b]%b}' % (b",".join(heard), tools)

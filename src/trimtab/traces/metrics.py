@@ -5,7 +5,7 @@ at scrape. Labels are bounded: clients choose names of workflows and models, and
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TypeVar
 
 import msgspec
@@ -25,6 +25,19 @@ def _nothing() -> Mapping[str, float]:
     return {}
 
 
+class ControllerFigures(msgspec.Struct, frozen=True):
+    """What one controller did in this process. `drift_index` None: it says nothing of its validation."""
+
+    controller: str
+    version: str
+    state: str
+    answered: int
+    abstained: int
+    troubles: Mapping[str, int]
+    drift_index: float | None
+    drifts: bool
+
+
 class Gauges(msgspec.Struct, frozen=True):
     """What is read at scrape; `app/` gives the readers. The first three say it by endpoint."""
 
@@ -34,6 +47,8 @@ class Gauges(msgspec.Struct, frozen=True):
     open_holds: Callable[[], float] | None = None
     journal_lag_bytes: Callable[[], float] | None = None
     database_up: Callable[[], float] | None = None
+    controllers: Callable[[], Iterable[ControllerFigures]] = tuple
+    shadows_dropped: Callable[[], int] = int
 
 
 class Names:
@@ -118,6 +133,7 @@ class Metrics(Collector):
         self._attempts: dict[tuple[str, str], int] = {}
         self._tokens = dict.fromkeys(_KINDS, 0)
         self._recalls = 0
+        self._decided = 0
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
 
@@ -137,6 +153,8 @@ class Metrics(Collector):
             self._time(record, lane)
         if record.answered_by == "recall":
             self._recalls += 1
+        elif record.answered_by == "controller":
+            self._decided += 1
         if record.attempts:
             self._count_attempts(record, (self._tenants.of(who.tenant), lane[0]))
 
@@ -186,7 +204,10 @@ class Metrics(Collector):
         about = "Tries at endpoints."
         yield _counter("trimtab_attempts", about, ("endpoint", "outcome"), dict(self._attempts))
         yield _counter("trimtab_recalls", "Calls answered from the cache.", (), {(): self._recalls})
+        about = "Calls answered by a controller, without a model."
+        yield _counter("trimtab_decided_calls", about, (), {(): self._decided})
         yield from self._read_gauges()
+        yield from _controller_metrics(list(self._gauges.controllers()), self._gauges.shadows_dropped())
 
     def _read_gauges(self) -> Iterator[Metric]:
         read = self._gauges
@@ -208,6 +229,33 @@ class Metrics(Collector):
         for name, (about, value_of) in plain.items():
             if value_of is not None:
                 yield GaugeMetricFamily(name, about, value=float(value_of()))
+
+
+def _controller_metrics(figures: list[ControllerFigures], dropped: int) -> Iterator[Metric]:
+    """Nothing where no controller is at work."""
+    if not figures:
+        return
+    labels = ("controller", "version", "state")
+    decisions: dict[tuple[str, ...], int] = {}
+    troubles: dict[tuple[str, ...], int] = {}
+    index = GaugeMetricFamily(
+        "trimtab_controller_drift", "Stability index against validation.", labels=labels
+    )
+    drifts = GaugeMetricFamily("trimtab_controller_drifts", "1 where it matters.", labels=labels)
+    for each in figures:
+        here = (each.controller, each.version, each.state)
+        decisions[*here, "answered"] = each.answered
+        decisions[*here, "abstained"] = each.abstained
+        troubles |= {(*here, what): count for what, count in each.troubles.items()}
+        drifts.add_metric(here, float(each.drifts))
+        if each.drift_index is not None:
+            index.add_metric(here, each.drift_index)
+    yield _counter("trimtab_controller_decisions", "Decisions.", (*labels, "outcome"), decisions)
+    about = "Times a controller was late or failed, and so abstained."
+    yield _counter("trimtab_controller_troubles", about, (*labels, "trouble"), troubles)
+    yield index
+    yield drifts
+    yield _counter("trimtab_shadows_dropped", "Calls not looked at: too many waited.", (), {(): dropped})
 
 
 _Key = TypeVar("_Key", bound=tuple[str, ...])

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from trimtab.wire.chunk import CallSlots
+from trimtab.wire.reasoning import shows_reasoning
 
 _ANY = msgspec.json.Decoder()
 _NAMED_ONCE = ("role", "type", "id", "index", "name")
@@ -62,6 +63,11 @@ class ReplyCollector:
             self._bytes += _chunk_bytes(data)
         self._counted = len(self._chunks)
         return self._bytes
+
+    @property
+    def shows_reasoning(self) -> bool:
+        """Whether there is a sign of reasoning in what came so far."""
+        return any(map(shows_reasoning, self._chunks))
 
     def reply(self) -> bytes:
         """The plain chat completion. One without choices where no chunk had any; with the stream's own

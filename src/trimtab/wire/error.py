@@ -13,6 +13,14 @@ _TAG = re.compile(r"<[^>]*>")
 # Where providers put the sentence: OpenAI and Anthropic, FastAPI, Bedrock, problem+json.
 _NAMES = ("error", "message", "detail", "errors", "Message", "msg", "title")
 
+# OpenAI's code; then the words of Anthropic, OpenAI and vLLM, llama.cpp, SGLang and vLLM, Bedrock, Gemini, xAI.
+_TOO_LONG = (
+    "context_length_exceeded", "prompt is too long", "maximum context length", "context window",
+    "exceed_context_size", "available context size", "longer than the model's context", "max_model_len",
+    "maximum model length", "exceeds the model's context", "exceed context limit", "input is too long",
+    "exceeds the maximum number of tokens", "maximum prompt length", "too many input tokens",
+)  # fmt: skip
+
 
 def openai_error(message: str, type: str, code: str | None, param: str | None) -> bytes:
     """An error body as the OpenAI API sends it (chat, Responses and embeddings)."""
@@ -39,6 +47,12 @@ def error_message(body: bytes) -> str:
         # Cut before the text is cleaned: an error page may be megabytes.
         text = _plain(body[: 8 * _LONGEST].decode("utf-8", "replace"))
     return " ".join(text.split())[:_LONGEST]
+
+
+def is_too_long(body: bytes) -> bool:
+    """Whether an endpoint refused a request because its model's context cannot hold it."""
+    said = body[: 16 * _LONGEST].decode("utf-8", "replace").lower()
+    return any(words in said for words in _TOO_LONG)
 
 
 def _sentence(value: object, depth: int) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 from trimtab.wire.collector import encode_whole, object_of
+from trimtab.wire.reasoning import shows_reasoning
 
 _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 # Member of the delta, member of the block it grows.
@@ -31,6 +32,11 @@ class MessagesCollector:
                 self._bytes += _event_bytes(object_of(data))
         self._counted = len(self._events)
         return self._bytes
+
+    @property
+    def shows_reasoning(self) -> bool:
+        """Whether there is a sign of thinking in what came so far."""
+        return any(map(shows_reasoning, self._events))
 
     def reply(self) -> bytes:
         """The plain message; the stream's own `error` member is kept where it had one."""

@@ -12,16 +12,23 @@ from trimtab.wire.body import decode_body
 
 MEDIA_TOKENS = 50_000
 HOSTED_TOOL_TOKENS = 50_000
-# A page of a file that comes inline is taken for a token per 16 bytes of base64, a sound likewise.
+# A sound or image that comes inline is taken for a token per 16 bytes of base64.
 _BYTES_A_TOKEN = 16
+_PART_TOKENS = 64
+_PDF_MARKS = (b"application/pdf", b"JVBERi")
+_IMAGE_MARKS = (b'"image/', b"data:image/", b"iVBORw0KGgo", b"/9j/", b"R0lGOD", b"UklGR")
+_HEAD_BYTES = 200
+_NO_DATA = (b"", b"null", b'""')
 
 _IMAGES = ("image_url", "image", "input_image", "computer_screenshot", "video_url")
+_ENDLESS = ("video_url",)
 _SOUNDS = ("input_audio", "audio", "audio_url")
 _FILES = ("file", "input_file", "document", "container_upload")
 _NONE = msgspec.Raw(b"")
 _VISION: frozenset[Capability] = frozenset(("vision",))
 _AUDIO: frozenset[Capability] = frozenset(("audio",))
-_TEXT: tuple[frozenset[Capability], int, int] = (frozenset(), 0, 0)
+_Weight = tuple[frozenset[Capability], int, int, str]
+_TEXT: _Weight = (frozenset(), 0, 0, "")
 _DEEPEST = 5
 
 
@@ -54,21 +61,31 @@ class Item(msgspec.Struct, gc=False):
 
 
 class Media(msgspec.Struct, frozen=True, gc=False):
-    """What a prompt has beside text. `payload_bytes` stand in the body but are not text to the model."""
+    """What a prompt has beside text. `payload_bytes` stand in the body but are not text to the model.
+
+    `uncounted` names a part that may have any number of tokens: pages behind a reference or in a PDF, a video.
+    """
 
     needs: frozenset[Capability]
     tokens: int
     payload_bytes: int
+    uncounted: str = ""
 
 
 class _Source(msgspec.Struct, gc=False):
     type: str = ""
+    media_type: str = ""
     content: msgspec.Raw = _NONE
+
+
+class _File(msgspec.Struct, gc=False):
+    file_data: msgspec.Raw = _NONE
 
 
 _PARTS = msgspec.json.Decoder(list[Part])
 _PART = msgspec.json.Decoder(Part)
 _SOURCE = msgspec.json.Decoder(_Source)
+_FILE = msgspec.json.Decoder(_File)
 
 
 def media_of(messages: Sequence[Message] | Sequence[Item]) -> Media | None:
@@ -95,27 +112,32 @@ def _nested(raw: msgspec.Raw) -> list[Part]:
 def _sum_up(parts: list[Part]) -> Media | None:
     needs: set[Capability] = set()
     tokens = payload_bytes = 0
+    uncounted = ""
     # Each level is decoded anew, so unbounded nesting would cost its square.
     for _ in range(_DEEPEST):
         inner: list[Part] = []
         for part in parts:
-            need, part_tokens, part_bytes = _weigh(part, inner)
+            need, part_tokens, part_bytes, endless = _weigh(part, inner)
             needs |= need
             tokens += part_tokens
             payload_bytes += part_bytes
+            uncounted = uncounted or endless
         if not inner:
-            return Media(frozenset(needs), tokens, payload_bytes) if tokens else None
+            return Media(frozenset(needs), tokens, payload_bytes, uncounted) if tokens else None
         parts = inner
     raise BadRequest(f"content: parts nested over {_DEEPEST} deep", param="content")
 
 
-def _weigh(part: Part, inner: list[Part]) -> tuple[frozenset[Capability], int, int]:
-    """What one part needs, its tokens and payload bytes. Parts inside it join `inner`."""
+def _weigh(part: Part, inner: list[Part]) -> _Weight:
+    """What one part needs, its tokens and payload bytes, its name where these cannot be told. Parts inside it
+    join `inner`.
+    """
     if part.type in _IMAGES:
-        return _VISION, MEDIA_TOKENS, len(part.image_url) + len(part.source)
+        endless = part.type if part.type in _ENDLESS else ""
+        return _VISION, MEDIA_TOKENS, len(part.image_url) + len(part.source), endless
     if part.type in _SOUNDS:
         size = len(part.input_audio)
-        return _AUDIO, MEDIA_TOKENS + size // _BYTES_A_TOKEN, size
+        return _AUDIO, MEDIA_TOKENS + size // _BYTES_A_TOKEN, size, ""
     if part.type not in _FILES:
         inner += _nested(part.content)
         return _TEXT
@@ -124,5 +146,20 @@ def _weigh(part: Part, inner: list[Part]) -> tuple[frozenset[Capability], int, i
         if source.type in ("text", "content"):
             inner += _nested(source.content)
             return _TEXT
-    size = len(part.file) + len(part.file_data) + len(part.source)
-    return _VISION, MEDIA_TOKENS + size // _BYTES_A_TOKEN, size
+        return _file(part.type, bytes(part.source) if source.type == "base64" else b"")
+    data = bytes(part.file_data) or (
+        bytes(decode_body(_FILE, bytes(part.file)).file_data) if part.file else b""
+    )
+    return _file(part.type, data)
+
+
+def _file(name: str, data: bytes) -> _Weight:
+    """A file whose `data` stand in the body: text at worst a token a byte, pages any number; so do those
+    that only a reference leads to.
+    """
+    head = data[:_HEAD_BYTES]
+    if data in _NO_DATA or any(mark in head for mark in _PDF_MARKS):
+        return _VISION, MEDIA_TOKENS, len(data), name
+    if any(mark in head for mark in _IMAGE_MARKS):
+        return _VISION, MEDIA_TOKENS + len(data) // _BYTES_A_TOKEN, len(data), ""
+    return _VISION, _PART_TOKENS, 0, ""

@@ -22,6 +22,8 @@ from trimtab.wire.request_shape import (
 MESSAGE_TOKENS = 16
 TOOLS_TOKENS = 700
 LONGEST_MODEL = 200
+_NO_TOOLS: list[ToolNamed] = []
+_HOSTED = ("web_", "code_", "file_search", "mcp")
 
 _STATELESS = (
     "is not kept here: this gateway is stateless. Send the whole conversation as `input` items "
@@ -35,6 +37,9 @@ class RequestFacts(msgspec.Struct, frozen=True, gc=False):
     `input_tokens` is never less than what the model will count: a byte-level token covers a byte or more,
     and the bytes of the JSON are never fewer than those of the text in it. `max_output_tokens` is per
     choice, None where the client set no limit. `metadata` holds string values only.
+
+    `uncounted` names a part of which `input_tokens` is but a guess (a PDF, a file by reference, a tool that the
+    endpoint runs itself); `web_searches` is how many searches it may make, None where nothing limits them.
     """
 
     model: str
@@ -49,6 +54,8 @@ class RequestFacts(msgspec.Struct, frozen=True, gc=False):
     include_usage: bool
     logprobs: bool
     input_tokens: int
+    uncounted: str = ""
+    web_searches: int | None = 0
 
 
 _CHAT = msgspec.json.Decoder(ChatAsked)
@@ -79,6 +86,7 @@ def _read_chat(body: bytes) -> RequestFacts:
     if asked.modalities and "audio" in asked.modalities:
         needs |= {"audio"}
     options = asked.stream_options
+    hosted = _hosted(asked.tools) if asked.tools else _NO_TOOLS
     return RequestFacts(
         model=asked.model,
         stream=asked.stream is True,
@@ -91,7 +99,12 @@ def _read_chat(body: bytes) -> RequestFacts:
         user=asked.user or "",
         include_usage=options is not None and options.include_usage is True,
         logprobs=asked.logprobs is True,
-        input_tokens=_input_tokens(body, len(asked.messages), tools, media),
+        input_tokens=_input_tokens(body, len(asked.messages), tools, media)
+        + HOSTED_TOOL_TOKENS * len(hosted),
+        uncounted=_uncounted(hosted, media) if hosted or media else "",
+        web_searches=_web_searches(hosted, asked.web_search_options)
+        if hosted or asked.web_search_options is not None
+        else 0,
     )
 
 
@@ -106,7 +119,7 @@ def _read_messages(body: bytes) -> RequestFacts:
     metadata = _texts(asked.metadata)
     system_blocks = len(asked.system) if isinstance(asked.system, list) else 1
     config = asked.output_config
-    hosted = _hosted_tokens(asked.tools)
+    hosted = _hosted(asked.tools) if asked.tools else _NO_TOOLS
     return RequestFacts(
         model=asked.model,
         stream=asked.stream is True,
@@ -119,7 +132,10 @@ def _read_messages(body: bytes) -> RequestFacts:
         user=metadata.get("user_id", ""),
         include_usage=True,
         logprobs=False,
-        input_tokens=_input_tokens(body, len(asked.messages) + system_blocks, tools, media) + hosted,
+        input_tokens=_input_tokens(body, len(asked.messages) + system_blocks, tools, media)
+        + HOSTED_TOOL_TOKENS * len(hosted),
+        uncounted=_uncounted(hosted, media) if hosted or media else "",
+        web_searches=_web_searches(hosted, None) if hosted else 0,
     )
 
 
@@ -132,6 +148,7 @@ def _read_responses(body: bytes) -> RequestFacts:
     _require_stateless(asked, items)
     media = media_of(items)
     tools = _tool_names(asked.tools)
+    hosted = _hosted(asked.tools) if asked.tools else _NO_TOOLS
     logprobs = bool(asked.top_logprobs) or "message.output_text.logprobs" in (asked.include or ())
     needs = _needs(tools, asked.text.format if asked.text else None, media)
     return RequestFacts(
@@ -146,7 +163,9 @@ def _read_responses(body: bytes) -> RequestFacts:
         user=asked.user or "",
         include_usage=True,
         logprobs=logprobs,
-        input_tokens=_input_tokens(body, len(items) + 2, tools, media) + _hosted_tokens(asked.tools),
+        input_tokens=_input_tokens(body, len(items) + 2, tools, media) + HOSTED_TOOL_TOKENS * len(hosted),
+        uncounted=_uncounted(hosted, media) if hosted or media else "",
+        web_searches=_web_searches(hosted, None) if hosted else 0,
     )
 
 
@@ -230,10 +249,26 @@ def _tool_names(tools: list[ToolNamed] | None) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _hosted_tokens(tools: list[ToolNamed] | None) -> int:
-    """Tools that the endpoint runs itself put what they find into the prompt."""
-    hosted = ("web_", "code_", "file_search", "mcp")
-    return sum(HOSTED_TOOL_TOKENS for t in tools or () if t.type is not None and t.type.startswith(hosted))
+def _hosted(tools: list[ToolNamed] | None) -> list[ToolNamed]:
+    """Tools that the endpoint runs itself; they put what they find into the prompt."""
+    return [tool for tool in tools or () if tool.type is not None and tool.type.startswith(_HOSTED)]
+
+
+def _uncounted(hosted: list[ToolNamed], media: Media | None) -> str:
+    if hosted:
+        return hosted[0].type or ""
+    return media.uncounted if media is not None else ""
+
+
+def _web_searches(hosted: list[ToolNamed], options: object) -> int | None:
+    """The most web searches it may make; one where a chat model searches by itself."""
+    searches = 0 if options is None else 1
+    for tool in hosted:
+        if (tool.type or "").startswith("web_search"):
+            if not isinstance(tool.max_uses, int) or tool.max_uses < 0:
+                return None
+            searches += tool.max_uses
+    return searches
 
 
 def _needs(tools: tuple[str, ...], form: Typed | None, media: Media | None) -> frozenset[Capability]:

@@ -17,6 +17,7 @@ class Named(msgspec.Struct, gc=False):
 
 class ToolNamed(msgspec.Struct, gc=False):
     type: str | None = None
+    max_uses: object = None
     name: str | None = None
     function: Named | None = None
     custom: Named | None = None
@@ -54,6 +55,7 @@ class ChatAsked(Asked, gc=False):
     response_format: Typed | None = None
     logprobs: bool | None = None
     modalities: list[str] | None = None
+    web_search_options: object = None
     stream_options: StreamOptions | None = None
 
 

@@ -17,11 +17,13 @@ _Count = Annotated[int, msgspec.Meta(ge=0, le=1 << 31)]
 class _InputDetails(msgspec.Struct, gc=False):
     cached_tokens: _Count | None = None
     cache_write_tokens: _Count | None = None
+    audio_tokens: object = None
 
 
 class _OutputDetails(msgspec.Struct, gc=False):
     reasoning_tokens: _Count | None = None
     thinking_tokens: _Count | None = None
+    audio_tokens: object = None
 
 
 class _CacheCreation(msgspec.Struct, gc=False):
@@ -49,10 +51,14 @@ class _Counts(msgspec.Struct, gc=False):
     cache_creation_input_tokens: _Count | None = None
     cache_creation: _CacheCreation | None = None
     server_tool_use: _ServerTools | None = None
+    service_tier: object = None
+    speed: object = None
+    inference_geo: object = None
 
 
 class _Inner(msgspec.Struct, gc=False):
     usage: _Counts | None = None
+    service_tier: object = None
 
 
 class _Holder(msgspec.Struct, gc=False):
@@ -60,6 +66,7 @@ class _Holder(msgspec.Struct, gc=False):
     usage: _Counts | None = None
     message: _Inner | None = None
     response: _Inner | None = None
+    service_tier: object = None
 
 
 class _PlainHolder(msgspec.Struct, gc=False):
@@ -71,15 +78,33 @@ _PLAIN_HOLDER = msgspec.json.Decoder(_PlainHolder)
 _NOTHING = _Holder()
 
 
+class Told(msgspec.Struct, frozen=True, gc=False):
+    """What a reply says of its own cost. `usage` is None where there is none that can be trusted.
+
+    `service`: under which terms it was served, as (field, value) pairs such as ("service_tier", "priority").
+    `audio_tokens` are part of `usage`, and may have a price of their own.
+    """
+
+    usage: Usage | None = None
+    service: tuple[tuple[str, str], ...] = ()
+    audio_tokens: int = 0
+
+
+NOTHING_TOLD = Told()
+
+
 def usage_of(data: bytes) -> Usage | None:
     """The usage of a reply or of a closing stream chunk; None where there is none that can be trusted."""
+    return told_of(data).usage
+
+
+def told_of(data: bytes) -> Told:
+    """What a reply or a closing stream chunk says of its cost."""
     if b'"usage"' not in data:
-        return None
+        return NOTHING_TOLD
     holder = _hold(data)
-    counts = holder.usage
-    if counts is None and holder.response is not None:
-        counts = holder.response.usage
-    return None if counts is None else _usage(counts)
+    counts, tier = _closing(holder)
+    return NOTHING_TOLD if counts is None else _told(counts, tier)
 
 
 class StreamUsage:
@@ -88,6 +113,7 @@ class StreamUsage:
     def __init__(self) -> None:
         self._counts: _Counts | None = None
         self._started: _Counts | None = None
+        self._tier: object = None
 
     def feed(self, data: bytes) -> None:
         """Takes note of the counts in `data`, if any."""
@@ -96,16 +122,48 @@ class StreamUsage:
         holder = _hold(data)
         if holder.message is not None and holder.message.usage is not None:
             self._started = holder.message.usage
-        counts = holder.usage
-        if counts is None and holder.response is not None:
-            counts = holder.response.usage
+        counts, tier = _closing(holder)
         if counts is not None:
             self._counts = counts if self._started is None else _merged(self._started, counts)
+            self._tier = tier or self._tier
 
     @property
     def usage(self) -> Usage | None:
         """The final counts; None while only a beginning (Anthropic's `message_start`) has been told."""
         return None if self._counts is None else _usage(self._counts)
+
+    @property
+    def told(self) -> Told:
+        """All that has been told; nothing while only a beginning has been."""
+        return NOTHING_TOLD if self._counts is None else _told(self._counts, self._tier)
+
+
+def _closing(holder: _Holder) -> tuple[_Counts | None, object]:
+    """The counts that a chunk or reply closes with, and the service tier that stands beside them."""
+    if holder.usage is None and holder.response is not None:
+        return holder.response.usage, holder.response.service_tier
+    return holder.usage, holder.service_tier
+
+
+def _told(counts: _Counts, tier: object) -> Told:
+    tier = counts.service_tier or tier
+    service: tuple[tuple[str, str], ...] = ()
+    if tier or counts.speed or counts.inference_geo:
+        named = (("service_tier", tier), ("speed", counts.speed), ("inference_geo", counts.inference_geo))
+        service = tuple([(name, value) for name, value in named if isinstance(value, str) and value])
+    return Told(_usage(counts), service, _audio_tokens(counts))
+
+
+def _audio_tokens(counts: _Counts) -> int:
+    total = 0
+    for details in (
+        counts.prompt_tokens_details, counts.completion_tokens_details,
+        counts.input_tokens_details, counts.output_tokens_details,
+    ):  # fmt: skip
+        tokens = None if details is None else details.audio_tokens
+        if tokens and isinstance(tokens, int) and tokens > 0:
+            total += tokens
+    return total
 
 
 def _hold(data: bytes) -> _Holder:
@@ -149,6 +207,7 @@ def _openai_usage(counts: _Counts, prompt: int) -> Usage | None:
     cached = details.cached_tokens or counts.prompt_cache_hit_tokens or 0
     # Some providers leave reasoning out of completion_tokens but bill it: the total tells.
     output = max(completion, (total or 0) - prompt, reasoning)
+    reasoning = max(reasoning, output - completion)
     return _bounded(prompt, output, cached, details.cache_write_tokens or 0, reasoning)
 
 

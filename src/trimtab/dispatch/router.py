@@ -1,13 +1,16 @@
 """Stage 5's choice of a policy: the first rule that holds, else the model's own, else the default."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 
 import msgspec
 
 from trimtab.config import RuleSettings, Settings
-from trimtab.core import NANODOLLARS_PER_USD, Call, Decision, Offer
+from trimtab.core import NANODOLLARS_PER_USD, Call, Decision, Offer, Plan
+from trimtab.core.errors import CallError
+from trimtab.dispatch.foreign import SECONDS, Foreign
 from trimtab.pool import Pool
-from trimtab.routing import UNLIMITED_USD, CallFacts, Fault, Policy, Rule, RuleBook, sticky_unit
+from trimtab.routing import UNLIMITED_USD, CallFacts, Fault, Policy, Python, Rule, RuleBook, sticky_unit
 
 
 class Choice(msgspec.Struct, frozen=True):
@@ -26,6 +29,7 @@ class Router:
 
     def __init__(self, settings: Settings, pool: Pool, policies: Mapping[str, Policy]) -> None:
         self._settings, self._pool, self._policies = settings, pool, policies
+        self._foreign = Foreign()
         self._rules = {_name(rule, at): rule for at, rule in enumerate(settings.rule)}
         self._book = RuleBook(
             Rule(name=name, when=rule.when, policy=rule.policy, models=rule.models)
@@ -60,12 +64,25 @@ class Router:
         known = self._settings.policy.get(policy)
         return known.models if known is not None and known.models else models
 
-    def decide(self, call: Call, choice: Choice, offers: tuple[Offer, ...]) -> Decision:
-        """The decision of the chosen policy, with everything it saw. Raises BadRequest."""
+    async def decide(self, call: Call, choice: Choice, offers: tuple[Offer, ...]) -> Decision:
+        """The decision of the chosen policy, with everything it saw. Raises BadRequest, CallError."""
         unit = sticky_unit(call.who.run, choice.policy)
-        plan = self._policies[choice.policy].choose(call, offers, unit)
+        policy = self._policies[choice.policy]
+        if isinstance(policy, Python):
+            plan = await self._own_plan(choice.policy, partial(policy.choose, call, offers, unit))
+        else:
+            plan = policy.choose(call, offers, unit)
         faults = tuple(f"rule {fault.rule!r} cannot be judged: {fault.reason}" for fault in choice.faults)
         return Decision(choice.policy, call, offers, unit, plan, choice.rule, faults)
+
+    async def _own_plan(self, name: str, motion: Callable[[], Plan]) -> Plan:
+        """The plan of a function of the user's own. Raises CallError where it hangs."""
+        try:
+            return await self._foreign.run(motion)
+        except TimeoutError as error:
+            raise CallError(
+                f"the policy {name!r} gave no plan within {SECONDS:g} s", code="policy_failed"
+            ) from error
 
 
 def _name(rule: RuleSettings, at: int) -> str:
