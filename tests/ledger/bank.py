@@ -2,7 +2,6 @@
 
 import asyncio
 import itertools
-import logging
 
 from trimtab.budgets import BudgetBook
 from trimtab.config import BudgetSettings, LedgerSettings, RateSettings, TenantSettings
@@ -102,10 +101,6 @@ class Branch:
         await self.database.run(lambda c: bury(c, self.name, self.clock.now()))
         self.journal.close(remove=not self.ledger.open_holds)
 
-
-def quiet():
-    """Burials and outages are what is played here; their warnings would only be noise."""
-    logging.getLogger("trimtab").setLevel(logging.CRITICAL)
 
 
 def soon(runner, work):

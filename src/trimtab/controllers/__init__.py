@@ -38,7 +38,7 @@ from trimtab.controllers.tally import WHOLE, Tally
 
 if TYPE_CHECKING:
     from trimtab.controllers.action import ACTION_NAMES, action_row
-    from trimtab.controllers.candidates import Candidate, Ingredient, Pantry, Recipe, candidates
+    from trimtab.controllers.candidates import Candidate, Ingredient, Pantry, Recipe, find_candidates
     from trimtab.controllers.cues import CueTable, cues_of
     from trimtab.controllers.features import CUES, NAMES, Catalogue, feature_rows, lead_columns
     from trimtab.controllers.heads import Head, save_heads
@@ -61,7 +61,7 @@ _LATER = {
         "Ingredient",
         "Pantry",
         "Recipe",
-        "candidates",
+        "find_candidates",
     ),
     "cues": (
         "CueTable",
@@ -182,7 +182,7 @@ __all__ = [
     "action_row",
     "best_inside",
     "bin_text",
-    "candidates",
+    "find_candidates",
     "card_markdown",
     "chances",
     "confidence",

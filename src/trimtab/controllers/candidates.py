@@ -72,7 +72,7 @@ class Pantry:
         self.by_place[value.place].append(value)
 
 
-def candidates(recipes: Sequence[Recipe], pantry: Pantry, allowed: Mapping[str, bool]) -> Iterator[Candidate]:
+def find_candidates(recipes: Sequence[Recipe], pantry: Pantry, allowed: Mapping[str, bool]) -> Iterator[Candidate]:
     """Every different call the recipes make of the pantry, of tools that are `allowed`; earlier recipes win."""
     seen: set[str] = set()
     for number, recipe in enumerate(recipes):

@@ -91,18 +91,14 @@ class StepController:
 def eager_choice(model: StepModel, scored: Sequence[Scored]) -> Choice:
     """Every call that is likely enough to be made later and that is likely now."""
     limits = model.facts.thresholds
-    sure = [one for one in scored if one.next >= limits.next and one.later >= _limit(limits.later, one)]
+    least = 2.0 if limits.eager is None else limits.eager
+    sure = [one for one in scored if one.chance >= least and one.candidate.call.name not in limits.silent]
     if not sure:
-        best = max((one.later for one in scored), default=0.0)
+        best = max((one.chance for one in scored), default=0.0)
         return Choice(confidence=best, reason="below its threshold" if scored else "nothing it could fill")
-    sure.sort(key=lambda one: (-one.later, one.candidate.call.key))
+    sure.sort(key=lambda one: (-one.chance, one.candidate.call.key))
     sure = sure[:_MOST_CALLS]
-    return Choice(tuple(one.candidate.call for one in sure), sure[-1].later)
-
-
-def _limit(limits: dict[str, float | None], one: Scored) -> float:
-    limit = limits.get(one.candidate.call.name)
-    return 2.0 if limit is None else limit
+    return Choice(tuple(one.candidate.call for one in sure), sure[-1].chance)
 
 
 def exact_choice(model: StepModel, scored: Sequence[Scored]) -> Choice:

@@ -12,26 +12,52 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trimtab.controllers.action import ACTION_NAMES, action_row
-from trimtab.controllers.candidates import Candidate, candidates
+from trimtab.controllers.candidates import Candidate, find_candidates
 from trimtab.controllers.cues import CueTable, cues_of
 from trimtab.controllers.features import NAMES, Catalogue, feature_rows
 from trimtab.controllers.scene import Scene
 from trimtab.controllers.trees import Trees
 from trimtab.core.errors import DataError
 
+Floats = NDArray[np.float64]
 STEP_FILE, TREES_FILE = "step.json", "trees.npz"
 _ENSEMBLES = ("later", "next", "action")
 _ARRAYS = ("feature", "threshold", "left", "right", "value", "roots")
+_LEAST = 1e-4
 _PARTS = (*_ARRAYS, "depth", "base")
 
 
 class Thresholds(msgspec.Struct, frozen=True):
-    """From where on a candidate is called. Eager: it will be called (`later`) and likely now (`next`), by tool
-    (None: never). Exact: the whole action is as the model's would be."""
+    """From where on a candidate is called; None: never.
 
-    later: dict[str, float | None] = {}
-    next: float = 1.0
+    Eager: the calibrated chance that the call comes true is at least `eager` and it is likely now (above `gate`).
+    `weights` make that chance of the log-odds of later and next, and an offset; each tool has an offset of its own.
+    Exact: the chance that the whole action is the model's own.
+    `silent` are tools whose emissions did not keep the promise in validation.
+    """
+
+    weights: tuple[float, float, float] = (1.0, 0.0, 0.0)
+    offsets: dict[str, float] = {}
+    gate: float = 0.65
+    eager: float | None = None
     exact: float | None = None
+    silent: tuple[str, ...] = ()
+
+    def chances(self, later: Floats, following: Floats, tools: Sequence[str]) -> Floats:
+        """The calibrated chance [n] that each candidate comes true; 0 where it is not likely now or is silent."""
+        own = np.array([self.offsets.get(tool, 0.0) for tool in tools])
+        odds = (
+            self.weights[0] * _log_odds(later)
+            + self.weights[1] * _log_odds(following)
+            + self.weights[2]
+            + own
+        )
+        return np.where(following > self.gate, 1.0 / (1.0 + np.exp(-odds)), 0.0)
+
+
+def _log_odds(chance: Floats) -> Floats:
+    bounded = np.clip(chance, _LEAST, 1.0 - _LEAST)
+    return np.log(bounded / (1.0 - bounded))
 
 
 class StepFacts(msgspec.Struct, frozen=True):
@@ -47,11 +73,13 @@ class StepFacts(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """A candidate with its chances of being called later in the run (no write between), and at the next turn."""
+    """A candidate with its chances of being called later in the run (no write between), and at the next turn;
+    `chance` is the calibrated one that an emission now comes true."""
 
     candidate: Candidate
     later: float
     next: float
+    chance: float
     row: NDArray[np.float32]
 
 
@@ -67,14 +95,15 @@ class StepModel:
     def score(self, scene: Scene, allowed: Mapping[str, bool], agent: str) -> list[Scored]:
         """Every call that could be made now, with its chances; none that a controller made and that still stands."""
         catalogue = self.facts.catalogue
-        found = list(candidates(catalogue.recipes, scene.pantry, allowed))
+        found = list(find_candidates(catalogue.recipes, scene.pantry, allowed))
         live = [number for number, one in enumerate(found) if one.call.key not in scene.own]
         if not live:
             return []
         rows = feature_rows(scene, found, catalogue, agent, self._cues(found, scene))[live]
         later, following = self.later.probability(rows), self.next.probability(rows)
-        scores = zip(live, later, following, rows, strict=True)
-        return [Scored(found[at], float(p), float(q), row) for at, p, q, row in scores]
+        chances = self.facts.thresholds.chances(later, following, [found[at].call.name for at in live])
+        scores = zip(live, later.tolist(), following.tolist(), chances.tolist(), rows, strict=True)
+        return [Scored(found[at], p, q, chance, row) for at, p, q, chance, row in scores]
 
     def action_confidence(self, scored: Sequence[Scored]) -> float:
         """The chance that the agent's whole next action is just the candidates that are likely next."""

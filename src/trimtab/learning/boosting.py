@@ -1,15 +1,33 @@
 """Gradient-boosted trees fitted with scikit-learn and turned into the arrays that serve them."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 from trimtab.controllers import Trees
 
-ROUNDS, RATE, LEAVES, LEAST_ROWS, RIDGE = 150, 0.08, 15, 15, 1.0
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """How trees are grown; see HistGradientBoostingClassifier."""
+
+    rounds: int = 150
+    rate: float = 0.08
+    leaves: int = 15
+    least_rows: int = 15
+    ridge: float = 1.0
+
+
+CAUTIOUS = Growth(rounds=60, rate=0.06, leaves=6, least_rows=30, ridge=5.0)
 
 
 def fit_trees(
-    rows: NDArray[np.float32], labels: NDArray[np.bool_], weights: NDArray[np.float64], seed: int
+    rows: NDArray[np.float32],
+    labels: NDArray[np.bool_],
+    weights: NDArray[np.float64],
+    seed: int,
+    growth: Growth = Growth(),  # noqa: B008 - frozen
 ) -> Trees:
     """Trees for a yes-or-no label: `rows` [n, features], `labels` [n], `weights` [n] (histogram boosting)."""
     if not labels.any() or labels.all():
@@ -17,11 +35,11 @@ def fit_trees(
     from sklearn.ensemble import HistGradientBoostingClassifier
 
     model = HistGradientBoostingClassifier(
-        max_iter=ROUNDS,
-        learning_rate=RATE,
-        max_leaf_nodes=LEAVES,
-        min_samples_leaf=LEAST_ROWS,
-        l2_regularization=RIDGE,
+        max_iter=growth.rounds,
+        learning_rate=growth.rate,
+        max_leaf_nodes=growth.leaves,
+        min_samples_leaf=growth.least_rows,
+        l2_regularization=growth.ridge,
         early_stopping=False,
         random_state=seed,
     ).fit(rows, labels, sample_weight=weights)

@@ -3,13 +3,11 @@
 Every variant starts from the same fine-tuned fp32 encoder and ends as a folder the engine loads.
 """
 
-import logging
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import Literal
 
-import nncf
 import numpy as np
 import openvino
 import torch
@@ -20,6 +18,7 @@ from torch.nn.utils import parametrize
 from trimtab.learning.adapt import Classifier, Progress, Regimen, Samples, adapt
 from trimtab.learning.encoder import TextEncoder
 from trimtab.learning.export import to_graph
+from trimtab.learning.quiet_nncf import nncf
 
 Variant = Literal["fp32", "fp16", "int8", "int8-mixed", "int8-qat", "int4", "int4-qat", "int8-2:4"]
 INT4_GROUP = 64
@@ -62,7 +61,6 @@ class Compressed:
 
 def compress(source: Source, variant: Variant) -> Compressed:
     """One variant. Those that train take about one epoch."""
-    nncf.set_log_level(logging.ERROR)
     return _VARIANTS[variant](source, variant)
 
 
@@ -74,7 +72,6 @@ def calibration(samples: Samples, extra: Sequence[NDArray[np.float32]] = ()) -> 
 
 def quantise(graph: openvino.Model, samples: Samples, rank: int = 0) -> openvino.Model:
     """Post-training int8: static scales, calibrated; LoRA's own products stay as they are."""
-    nncf.set_log_level(logging.ERROR)
     ignored = nncf.IgnoredScope(names=_adapter_products(graph)) if rank else None
     unadapted = [np.zeros(tuple(each.get_shape()), np.float32) for each in graph.inputs[2:]]
     return nncf.quantize(

@@ -16,9 +16,9 @@ from trimtab.controllers import (
     Recipe,
     Scene,
     Value,
-    candidates,
     cues_of,
     feature_rows,
+    find_candidates,
     values_of_turn,
 )
 from trimtab.learning.episodes import Episode
@@ -99,7 +99,7 @@ def recipe_rates(episodes: Iterable[Episode], recipes: Sequence[Recipe]) -> list
         ahead, scene, replies = standing_hits(episode), Scene(episode.read_only), set(episode.calls)
         for number, turn in enumerate(episode.turns):
             if number in replies:
-                for one in candidates(recipes, scene.pantry, allowed):
+                for one in find_candidates(recipes, scene.pantry, allowed):
                     made = ahead[number].get(one.call.key)
                     counts[one.recipe] += (made is not None, made == number, 1)
             scene.add(turn)
@@ -127,7 +127,7 @@ def _moment(
     number: int,
     ahead: Mapping[str, int],
 ) -> Moment:
-    found = list(candidates(catalogue.recipes, scene.pantry, allowed))
+    found = list(find_candidates(catalogue.recipes, scene.pantry, allowed))
     rows = feature_rows(scene, found, catalogue, episode.agent, np.zeros((len(found), 2), np.float32))
     return Moment(
         reply=number,

@@ -22,7 +22,7 @@ from trimtab.controllers import (
     action_row,
     lead_columns,
 )
-from trimtab.learning.boosting import fit_trees
+from trimtab.learning.boosting import CAUTIOUS, fit_trees
 from trimtab.learning.cue_counts import CueCounts
 from trimtab.learning.moments import Lived, Moment
 
@@ -142,7 +142,17 @@ def fit_action(seen: Sequence[Seen], seed: int) -> Trees:
             labels.append(is_exact(one))
             weights.append(1.0)
     stacked = np.array(rows, np.float32).reshape(-1, len(ACTION_NAMES))
-    return fit_trees(stacked, np.array(labels, bool), np.array(weights), seed)
+    return fit_trees(stacked, np.array(labels, bool), np.array(weights), seed, CAUTIOUS)
+
+
+def action_chances(action: Trees, seen: Sequence[Seen]) -> Floats:
+    """The chance of each moment's likely candidates being the whole next action; 0 where none is likely."""
+    rows = [action_row(one.next, one.later, one.moment.rows, one.moment.recipes) for one in seen]
+    chances = np.zeros(len(seen))
+    at = [number for number, row in enumerate(rows) if row is not None]
+    if at:
+        chances[at] = action.probability(np.array([rows[number] for number in at], np.float32))
+    return chances
 
 
 def is_exact(one: Seen) -> bool:

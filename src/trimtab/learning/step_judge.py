@@ -101,8 +101,8 @@ def judge_exact(moments: Sequence[Seen], confidence: Mapping[int, float], thresh
     episode = moments[0].lived.episode
     for one in moments:
         reply = one.moment.reply
-        answered = confidence.get(reply, 0.0) >= threshold
-        hit = answered and is_exact(one)
+        answered = bool(confidence.get(reply, 0.0) >= threshold)
+        hit = bool(answered and is_exact(one))
         if answered:
             tool = " + ".join(
                 sorted({tool for tool, p in zip(one.moment.tools, one.next, strict=True) if p > 0.5})
