@@ -8,12 +8,19 @@ import typer
 from trimtab.cli.options import Config, Json
 
 if TYPE_CHECKING:
+    from trimtab.controllers import Package
     from trimtab.evaluation import Report
-    from trimtab.learning import PolicyKind, RecordedSet, Terms
+    from trimtab.learning import Episode, PolicyKind, RecordedSet, Terms
 
 
 def evaluate(
-    subject: Annotated[str, typer.Argument(help="tfidf, route, threshold, cascade, by commas; or all.")],
+    subject: Annotated[
+        str,
+        typer.Argument(
+            help="tfidf, route, threshold, cascade, by commas; or all. Or a step controller: "
+            "WORKFLOW/step, WORKFLOW/step@VERSION, or its folder."
+        ),
+    ],
     on: Annotated[
         str,
         typer.Option(
@@ -35,20 +42,86 @@ def evaluate(
     config: Config = None,
     json: Json = False,
 ) -> None:
-    """Judge learned routes and cascades on recorded outcomes, on tasks they never learned from."""
-    from trimtab.learning import Terms, report_json, write_report
+    """Judge learned routes, cascades and packaged controllers on recorded runs."""
+    from trimtab.learning import Terms
 
+    controller = _controller(subject, config)
+    if controller is not None:
+        _say(_examined(controller, subject, on, config), out, json=json)
+        return
     kinds = _kinds(subject)
     recorded = _recorded(on, config)
     named = f" --against {against}" if against else ""
     command = f"trimtab evaluate {subject} --on {on}{named} --share {share:g} --seed {seed}"
     report = _judge(recorded, kinds, Terms(against, share, seed, command))
+    _say(report, out, json=json)
+
+
+def _say(report: "Report", out: Path | None, *, json: bool) -> None:
+    from trimtab.learning import report_json, write_report
+
     for path in write_report(report, out) if out else ():
         typer.echo(f"wrote {path}", err=True)
     if json:
         typer.echo(report_json(report), nl=False)
-    else:
+    elif report.lines:
         _print(report)
+    else:
+        from trimtab.evaluation import markdown
+
+        typer.echo(markdown(report))
+
+
+def _controller(subject: str, config: Path | None) -> "Package | None":
+    """The packaged step controller that is meant; None where the subject names policies."""
+    from trimtab.app import load_config
+    from trimtab.app.store import controller_folder
+    from trimtab.controllers import Registry, place_of
+    from trimtab.core.errors import ConfigError
+
+    if "/" not in subject:
+        return None
+    folder = Path(subject)
+    if folder.is_dir():
+        workflow, kind, version = place_of(folder.resolve())
+        registry = Registry(folder.resolve().parents[2])
+    else:
+        name, _, version = subject.partition("@")
+        workflow, _, kind = name.rpartition("/")
+        registry = Registry(controller_folder(load_config(config).settings))
+        version = version or next(iter(reversed(registry.versions(workflow, kind))), "")
+    if kind != "step" or not version:
+        known = ", ".join(registry.versions(workflow, kind)) or "none"
+        raise ConfigError(f"{subject!r} is no step controller here (versions: {known})", key="SUBJECT")
+    return registry.open(workflow, kind, version)
+
+
+def _examined(package: "Package", subject: str, on: str, config: Path | None) -> "Report":
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from trimtab.controllers import StepController
+    from trimtab.learning import examine_step
+
+    manifest = package.manifest
+    controller = StepController.load(package.folder, manifest.name, manifest.version)
+    episodes = _episodes(on, manifest.workflow, config)
+    console = Console(stderr=True)
+    with Progress(console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task("recorded conversations", total=len(episodes))
+        command = f"trimtab evaluate {subject} --on {on}"
+        return examine_step(
+            controller, episodes, manifest.title, command, lambda done, _: bar.update(task, completed=done)
+        )
+
+
+def _episodes(on: str, workflow: str, config: Path | None) -> "list[Episode]":
+    from trimtab.core.errors import ConfigError
+    from trimtab.learning import read_episodes
+
+    if not Path(on).is_file():
+        raise ConfigError(f"{on!r} is no file of recorded runs", key="--on")
+    return read_episodes(Path(on), workflow)
 
 
 def _kinds(subject: str) -> "list[PolicyKind]":

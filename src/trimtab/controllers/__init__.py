@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from trimtab.controllers.opinion import Calibration, best_inside, chances, confidence
     from trimtab.controllers.scene import Scene
     from trimtab.controllers.step import StepController
-    from trimtab.controllers.step_model import StepFacts, StepModel, Thresholds
+    from trimtab.controllers.step_model import StepFacts, StepModel, Thresholds, task_digest
     from trimtab.controllers.text import Level, TextController, TextDescription, TextHead, TextKind
     from trimtab.controllers.trees import Trees
     from trimtab.controllers.values import Value, values_of_turn
@@ -91,11 +91,7 @@ _LATER = {
     ),
     "scene": ("Scene",),
     "step": ("StepController",),
-    "step_model": (
-        "StepFacts",
-        "StepModel",
-        "Thresholds",
-    ),
+    "step_model": ("StepFacts", "StepModel", "Thresholds", "task_digest"),
     "text": (
         "Level",
         "TextController",
@@ -200,6 +196,7 @@ __all__ = [
     "profile_of",
     "read_conversation",
     "save_heads",
+    "task_digest",
     "tool_digest",
     "tool_digests",
     "values_of_turn",

@@ -6,8 +6,8 @@ apart from constants that many tasks shared; so nothing of one run can reach ano
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import product
+from itertools import islice, product
+from typing import Literal
 
 import msgspec
 
@@ -16,7 +16,10 @@ from trimtab.controllers.values import Value
 
 MOST_A_RECIPE = 64
 _MOST_FREE = 4
-_MOST_GAP = 1
+_MOST_SHELF = 512
+_MOST_TRIES = 16_384
+_GAP = 1
+Bound = Literal["place", "turn", "free"]
 
 
 class Ingredient(msgspec.Struct, frozen=True):
@@ -30,6 +33,15 @@ class Ingredient(msgspec.Struct, frozen=True):
     prefix: str = ""
     constant: str = ""
 
+    def __post_init__(self) -> None:
+        if bool(self.source) == bool(self.constant):
+            raise ValueError("Expected one of `source` and `constant`")
+        if self.constant:
+            try:
+                msgspec.json.decode(self.constant)
+            except msgspec.DecodeError as error:
+                raise ValueError(f"Expected `constant` to be JSON: {error}") from error
+
 
 class Recipe(msgspec.Struct, frozen=True):
     """How the arguments of a tool are filled. `bound` says what the values must share: their object, their turn,
@@ -37,9 +49,13 @@ class Recipe(msgspec.Struct, frozen=True):
 
     tool: str
     ingredients: tuple[Ingredient, ...]
-    bound: str = "free"
+    bound: Bound = "free"
     chain: tuple[tuple[int, int], ...] = ()
     support: int = 0
+
+    def __post_init__(self) -> None:
+        if not all(0 <= at < len(self.ingredients) for pair in self.chain for at in pair):
+            raise ValueError("Expected `chain` to name ingredients by their numbers")
 
     @property
     def id(self) -> str:
@@ -48,8 +64,7 @@ class Recipe(msgspec.Struct, frozen=True):
         return f"{self.tool}({', '.join(told)})"
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(msgspec.Struct, frozen=True, gc=False):
     """A call that could be made now, with the values it copies (none for a constant) and its recipe's number."""
 
     call: ToolCall
@@ -72,7 +87,9 @@ class Pantry:
         self.by_place[value.place].append(value)
 
 
-def find_candidates(recipes: Sequence[Recipe], pantry: Pantry, allowed: Mapping[str, bool]) -> Iterator[Candidate]:
+def find_candidates(
+    recipes: Sequence[Recipe], pantry: Pantry, allowed: Mapping[str, bool]
+) -> Iterator[Candidate]:
     """Every different call the recipes make of the pantry, of tools that are `allowed`; earlier recipes win."""
     seen: set[str] = set()
     for number, recipe in enumerate(recipes):
@@ -97,21 +114,19 @@ def _fillings(recipe: Recipe, pantry: Pantry) -> Iterator[tuple[Value | None, ..
     shelves = [_shelf(part, pantry) for part in recipe.ingredients]
     if not all(shelves):
         return
-    count = 0
-    for group in _groups(recipe, shelves):
-        for filling in product(*group):
-            if _chained(recipe, filling):
-                yield filling
-                count += 1
-                if count == MOST_A_RECIPE:
-                    return
+    tries = (
+        filling for group in _groups(recipe, shelves) for filling in product(*_linked(recipe.chain, group))
+    )
+    yield from islice(
+        (filling for filling in islice(tries, _MOST_TRIES) if _chained(recipe, filling)), MOST_A_RECIPE
+    )
 
 
 def _shelf(part: Ingredient, pantry: Pantry) -> list[Value | None]:
     """The values of one ingredient, newest first."""
     if part.constant:
         return [None]
-    return list(reversed(pantry.by_source.get(part.source, [])))
+    return list(islice(reversed(pantry.by_source.get(part.source, [])), _MOST_SHELF))
 
 
 def _groups(recipe: Recipe, shelves: list[list[Value | None]]) -> Iterator[list[list[Value | None]]]:
@@ -142,11 +157,25 @@ def _newest(shelf: list[Value | None]) -> list[Value | None]:
     return list(kept.values())
 
 
+def _linked(chain: Sequence[tuple[int, int]], group: list[list[Value | None]]) -> list[list[Value | None]]:
+    """The group without the values that nothing follows: else a long list of names would be tried by pairs."""
+    kept = list(group)
+    for left, right in chain:
+        ends = {(one.place, _end(one)) for one in kept[left] if one is not None}
+        kept[right] = [one for one in kept[right] if one is not None and (one.place, one.offset) in ends]
+        starts = {(one.place, one.offset) for one in kept[right] if one is not None}
+        kept[left] = [one for one in kept[left] if one is not None and (one.place, _end(one)) in starts]
+    return kept
+
+
 def _chained(recipe: Recipe, filling: Sequence[Value | None]) -> bool:
     return all(_follows(filling[left], filling[right]) for left, right in recipe.chain)
 
 
 def _follows(left: Value | None, right: Value | None) -> bool:
-    if left is None or right is None or left.place != right.place:
-        return False
-    return 0 < right.offset - (left.offset + len(left.text)) <= _MOST_GAP
+    return left is not None and right is not None and (left.place, _end(left)) == (right.place, right.offset)
+
+
+def _end(value: Value) -> int:
+    """Where what follows it would begin."""
+    return value.offset + len(value.text) + _GAP

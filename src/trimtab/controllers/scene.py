@@ -12,13 +12,14 @@ from trimtab.controllers.conversation import ToolCall, Turn
 from trimtab.controllers.question import OWN_CALL
 from trimtab.controllers.values import MOST_TEXT, Value, values_of_turn
 
-_WORD = re.compile(r"[a-z0-9]+(?:[._@-][a-z0-9]+)*")
+_WORD = re.compile(r"[^\W_]+(?:[._@-][^\W_]+)*")
 _FAILED = ("error", "not found")
 
 
 class Scene:
     """The state after the turns added so far. `standing` are the calls whose results still hold (no tool that may
-    write was called after them) with the turn that made them; `own` those of them that a controller made."""
+    write was called after them) with the turn that made them; `own` those of them that a controller made, and all
+    its writing calls: neither is made again. `failures` are the turns of results that tell of one."""
 
     def __init__(self, read_only: frozenset[str]) -> None:
         self._read_only = read_only
@@ -26,6 +27,7 @@ class Scene:
         self.pantry = Pantry()
         self.standing: dict[str, int] = {}
         self.own: set[str] = set()
+        self._own_writes: set[str] = set()
         self.made: Counter[str] = Counter()
         self.calls_of: Counter[str] = Counter()
         self.calls_of_since: Counter[str] = Counter()
@@ -39,6 +41,7 @@ class Scene:
         self.writes = 0
         self.calls_since = 0
         self.last_failed = False
+        self.failures: set[int] = set()
         self.last_speaker = ""
         self.first_user = ""
         self.last_user = ""
@@ -65,6 +68,8 @@ class Scene:
         elif turn.speaker == "tool":
             head = turn.text[:200].lower()
             self.last_failed = any(word in head for word in _FAILED)
+            if self.last_failed:
+                self.failures.add(self.turns)
         if turn.speaker != "system":
             self.last_speaker = turn.speaker
         self.turns += 1
@@ -99,14 +104,17 @@ class Scene:
         self.made[call.key] += 1
         self.repeats = self.repeats + 1 if call.key == self.last_key else 1
         self.last_key = call.key
+        own = call.id.startswith(OWN_CALL)
         if call.name in self._read_only:
             self.standing[call.key] = self.turns
-            if call.id.startswith(OWN_CALL):
-                self.own.add(call.key)
         else:
             self.standing.clear()
-            self.own.clear()
+            self.own = set(self._own_writes)
             self.writes += 1
+            if own:
+                self._own_writes.add(call.key)
+        if own:
+            self.own.add(call.key)
 
 
 def words(text: str) -> set[str]:

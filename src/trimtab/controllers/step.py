@@ -1,12 +1,12 @@
 """The step controller: answers an agent's tool-call step itself, or says "not me". No token is generated.
 
 Whatever it calls is a declared tool, with arguments copied from the conversation and valid by the tool's schema.
-Tools that may write are called only where settings allow it, and never with an identifier that only a message told:
-text of a user that looks like a tool's result is text.
+Tools that may write are called only where settings allow it, and with nothing that only a text told (a closed set of
+the tool's schema apart): text that looks like a tool's result is text, whoever wrote it.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -15,7 +15,8 @@ import msgspec
 
 from trimtab.controllers.action import LIKELY
 from trimtab.controllers.answer import Answer
-from trimtab.controllers.conversation import Conversation, Tool, ToolCall
+from trimtab.controllers.candidates import Candidate, Recipe
+from trimtab.controllers.conversation import Conversation, Json, Tool, ToolCall
 from trimtab.controllers.manifest import tool_digest
 from trimtab.controllers.scene import Scene
 from trimtab.controllers.step_model import Scored, StepModel
@@ -27,11 +28,13 @@ _NONE: frozenset[str] = frozenset()
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What would be called, and how sure that is; `reason` says why nothing is."""
+    """What would be called, and how sure that is; `reason` says why nothing is, `changed` which tools are not those
+    it was trained with."""
 
     calls: tuple[ToolCall, ...] = ()
     confidence: float = 0.0
     reason: str = ""
+    changed: tuple[str, ...] = ()
 
 
 class StepController:
@@ -45,6 +48,11 @@ class StepController:
         """From its folder. Raises DataError naming file, field and remedy."""
         return cls(StepModel.load(folder), name, version)
 
+    @property
+    def tasks(self) -> frozenset[str]:
+        """Digests of the tasks it learned from."""
+        return frozenset(self._model.facts.tasks)
+
     def decide(
         self,
         conversation: Conversation,
@@ -53,7 +61,10 @@ class StepController:
         eager: bool = True,  # noqa: FBT001, FBT002 - a setting's value
     ) -> Answer:
         """The tool calls that answer this step, or an abstention with its reason. Never raises for any input."""
-        choice = self._choose(conversation, writes_allowed, agent, eager)
+        try:
+            choice = self._choose(conversation, writes_allowed, agent, eager)
+        except (UnicodeEncodeError, RecursionError) as error:
+            choice = Choice(reason=f"the conversation cannot be read: {type(error).__name__}")
         return Answer(
             controller=self._name,
             version=self._version,
@@ -63,7 +74,7 @@ class StepController:
             abstained=not choice.calls,
             calls=choice.calls,
             level=LEVEL,
-            reasons=(choice.reason,) if choice.reason else (),
+            reasons=(*((choice.reason,) if choice.reason else ()), *choice.changed),
         )
 
     def _choose(
@@ -74,18 +85,20 @@ class StepController:
         tools = {tool.name: tool for tool in conversation.tools}
         known = self._model.facts.tools
         same = {name for name, tool in tools.items() if known.get(name) == tool_digest(tool)}
+        changed = tuple(
+            f"the tool {name!r} has changed since; learn the workflow again"
+            for name in sorted(known.keys() & tools.keys() - same)
+        )
         allowed = {name: tools[name].read_only or name in writes_allowed for name in same}
         if not any(allowed.values()):
-            changed = bool(known.keys() & tools.keys() - same)
-            return Choice(
-                reason="every tool it knows has changed since" if changed else "no tool it may call"
-            )
-        scene = Scene.of(
-            conversation.turns, frozenset(name for name, tool in tools.items() if tool.read_only)
-        )
+            return Choice(reason="no tool it may call", changed=changed)
+        read_only = frozenset(name for name, tool in tools.items() if tool.read_only)
+        scene = Scene.of(conversation.turns, read_only)
         scored = self._model.score(scene, allowed, agent)
-        lawful = [one for one in scored if lawful_call(one, tools[one.candidate.call.name], scene)]
-        return eager_choice(self._model, lawful) if eager else exact_choice(self._model, lawful)
+        recipes = self._model.facts.catalogue.recipes
+        lawful = [one for one in scored if lawful_call(one, tools[one.candidate.call.name], scene, recipes)]
+        choose = eager_choice if eager else exact_choice
+        return replace(choose(self._model, lawful), changed=changed)
 
 
 def eager_choice(model: StepModel, scored: Sequence[Scored]) -> Choice:
@@ -114,26 +127,41 @@ def exact_choice(model: StepModel, scored: Sequence[Scored]) -> Choice:
     return Choice(tuple(one.candidate.call for one in likely), confidence)
 
 
-def lawful_call(scored: Scored, tool: Tool, scene: Scene) -> bool:
-    """Whether the call fits the tool's schema and, where the tool may write, rests on tool results alone."""
-    call = scored.candidate.call
-    if not tool.read_only and not _grounded(scored, scene):
-        return False
-    return fits_schema(call, tool)
+def lawful_call(scored: Scored, tool: Tool, scene: Scene, recipes: Sequence[Recipe]) -> bool:
+    """Whether the call fits the tool's schema and, where the tool may write, rests on fields of results alone."""
+    candidate = scored.candidate
+    return fits_schema(candidate.call, tool) and (
+        tool.read_only or _grounded(candidate, tool, scene, recipes)
+    )
 
 
-def _grounded(scored: Scored, scene: Scene) -> bool:
-    """Identifiers of a writing call must stand in a tool's result as a field of it."""
-    known = {
-        value.text
-        for source, values in scene.pantry.by_source.items()
-        if ":" not in source
-        for value in values
-    }
-    return all(
-        ":" not in value.source or value.text in known
-        for value in scored.candidate.values
-        if any(letter.isdigit() for letter in value.text)
+def _grounded(candidate: Candidate, tool: Tool, scene: Scene, recipes: Sequence[Recipe]) -> bool:
+    """Whether every value of a writing call is, or is repeated by, a field of a result that did not fail; and for
+    what a text told, a field that recorded runs took arguments from: a note that somebody wrote is none.
+    """
+    parts = [part for part in recipes[candidate.recipe].ingredients if not part.constant]
+    trusted = {part.source for recipe in recipes for part in recipe.ingredients}
+    for part, value in zip(parts, candidate.values, strict=True):
+        if value.is_field and value.turn not in scene.failures:
+            continue
+        given = candidate.call.arguments[part.argument]
+        if not _is_closed(tool, part.argument) and not _told_by_field(given, trusted, scene):
+            return False
+    return True
+
+
+def _is_closed(tool: Tool, argument: str) -> bool:
+    """Whether the schema names every value the argument may have."""
+    properties = tool.parameters.get("properties")
+    declared = properties.get(argument) if isinstance(properties, dict) else None
+    return isinstance(declared, dict) and ("enum" in declared or "const" in declared)
+
+
+def _told_by_field(given: Json, trusted: Iterable[str], scene: Scene) -> bool:
+    return any(
+        value.is_field and value.json == given and value.turn not in scene.failures
+        for source in trusted
+        for value in scene.pantry.by_source.get(source, ())
     )
 
 
@@ -151,6 +179,6 @@ def fits_schema(call: ToolCall, tool: Tool) -> bool:
 @lru_cache(maxsize=512)
 def _validator(schema: bytes) -> "jsonschema_rs.Validator | None":
     try:
-        return jsonschema_rs.validator_for(schema.decode())
+        return jsonschema_rs.validator_for(schema.decode(), offline=True)
     except (ValueError, jsonschema_rs.ValidationError):
         return None

@@ -3,9 +3,13 @@
 Plain files: `step.json` (recipes, rates, cue tables, thresholds) and `trees.npz`. Nothing is unpickled.
 """
 
+import hashlib
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
+from zipfile import BadZipFile
 
 import msgspec
 import numpy as np
@@ -25,6 +29,8 @@ _ENSEMBLES = ("later", "next", "action")
 _ARRAYS = ("feature", "threshold", "left", "right", "value", "roots")
 _LEAST = 1e-4
 _PARTS = (*_ARRAYS, "depth", "base")
+# What numpy, zipfile and zlib raise for a damaged archive.
+_UNREADABLE = (OSError, ValueError, LookupError, EOFError, RuntimeError, TypeError, BadZipFile, zlib.error)
 
 
 class Thresholds(msgspec.Struct, frozen=True):
@@ -60,14 +66,21 @@ def _log_odds(chance: Floats) -> Floats:
     return np.log(bounded / (1.0 - bounded))
 
 
+def task_digest(task: str) -> str:
+    """A task's name as a controller remembers it."""
+    return hashlib.blake2b(task.encode(), digest_size=8).hexdigest()
+
+
 class StepFacts(msgspec.Struct, frozen=True):
-    """What `step.json` holds. `tools` are digests of the declarations seen in training, by tool."""
+    """What `step.json` holds. `tools` are digests of the declarations seen in training, by tool; `tasks` those of the
+    tasks it learned from, so that nobody judges it on them unawares."""
 
     catalogue: Catalogue
     cues_later: CueTable
     cues_next: CueTable
     thresholds: Thresholds
     tools: dict[str, str]
+    tasks: tuple[str, ...] = ()
     features: tuple[str, ...] = NAMES
 
 
@@ -138,12 +151,16 @@ class StepModel:
         """Read both files. Raises DataError naming file, field and remedy."""
         facts = _facts(folder / STEP_FILE)
         path = folder / TREES_FILE
+        name = "$"
         try:
-            with np.load(path, allow_pickle=False) as arrays:
-                later, following, action = (_trees(arrays, name) for name in _ENSEMBLES)
-        except (OSError, ValueError, KeyError, EOFError) as error:
-            raise DataError(f"cannot read the trees: {error}", file=str(path), remedy=_REMEDY) from error
-        return cls(facts, later, following, action)
+            found = {}
+            with np.load(BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
+                for name in _ENSEMBLES:
+                    found[name] = _trees(arrays, name)
+        except _UNREADABLE as error:
+            problem = f"cannot read the trees: {error}"
+            raise DataError(problem, file=str(path), field=name, remedy=_REMEDY) from error
+        return cls(facts, **found)
 
 
 _REMEDY = "the controller's folder is damaged: delete this version and learn it again"
@@ -154,24 +171,21 @@ def _facts(path: Path) -> StepFacts:
         facts = msgspec.json.decode(path.read_bytes(), type=StepFacts)
     except OSError as error:
         raise DataError(f"cannot be read: {error.strerror}", file=str(path), remedy=_REMEDY) from error
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         problem, _, place = str(error).partition(" - at ")
         raise DataError(problem, file=str(path), field=place.strip("`") or "$", remedy=_REMEDY) from error
-    if facts.features != NAMES or len(facts.catalogue.rates) != len(facts.catalogue.recipes):
+    if facts.features != NAMES:
         problem = "this controller was learned by another version of Trimtab"
         raise DataError(problem, file=str(path), field="features", remedy="learn it again")
+    if len(facts.catalogue.rates) != len(facts.catalogue.recipes):
+        raise DataError(
+            "one pair is needed a recipe", file=str(path), field="catalogue.rates", remedy=_REMEDY
+        )
     return facts
 
 
 def _trees(arrays: Mapping[str, NDArray[np.generic]], name: str) -> Trees:
     parts = {part: arrays[f"{name}.{part}"] for part in _ARRAYS}
     trees = Trees(**parts, depth=int(arrays[f"{name}.depth"]), base=float(arrays[f"{name}.base"]))  # type: ignore[arg-type]
-    nodes = len(trees.feature)
-    same = all(len(parts[part]) == nodes for part in _ARRAYS if part != "roots")
-    inside = all(
-        nodes and parts[part].min() >= 0 and parts[part].max() < nodes for part in ("left", "right", "roots")
-    )
-    width = len(ACTION_NAMES if name == "action" else NAMES)
-    if not same or not inside or not (trees.feature.min() >= 0 and trees.feature.max() < width):
-        raise ValueError(f"the arrays of {name!r} do not fit each other")
+    trees.check(len(ACTION_NAMES if name == "action" else NAMES))
     return trees

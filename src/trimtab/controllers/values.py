@@ -5,24 +5,29 @@ and for a span the words around it.
 """
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from functools import lru_cache
 
 import msgspec
 
-from trimtab.controllers.conversation import Conversation, Json, Turn
+from trimtab.controllers.conversation import Json, Turn
 
 MOST_TEXT = 20_000
 MOST_VALUES = 4_000
+_MOST_JSON = 50 * MOST_TEXT
 _MOST_WORD = 64
-_SPAN = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+|#?\w[\w./:#-]*\w|#?\w")
+_MOST_LEAF = 4 * _MOST_WORD
+_MOST_DEPTH = 32
+# Every repetition of the address is bounded: without that, a line of plus signs would take quadratic time.
+_SPAN = re.compile(
+    r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}|#?\w[\w./:#-]*\w|#?\w",
+)
+_PART = re.compile(r"[^\W_]+|[\W_]")
 _NUMBERED_KEY = re.compile(r"\d{3}")
 _TRAILING = ".:/-#"
-_NEIGHBOURS = (-2, -1, 1)
+_NEIGHBOURS = ((-2, "-2:"), (-1, "-1:"), (1, "+1:"))
 
 
-@dataclass(frozen=True, slots=True)
-class Value:
+class Value(msgspec.Struct, frozen=True, gc=False):
     """One scalar. `place` names the object it stands in, `row` the list; `index` of `length` is its rank there."""
 
     json: Json
@@ -36,29 +41,24 @@ class Value:
     offset: int = 0
     around: tuple[str, ...] = ()
 
-
-def values_of(conversation: Conversation) -> tuple[Value, ...]:
-    """Every value of a conversation, oldest first, at most MOST_VALUES (the newest are kept)."""
-    names = {call.id: call.name for turn in conversation.turns for call in turn.calls if call.id}
-    found: list[Value] = []
-    for number, turn in enumerate(conversation.turns):
-        found.extend(values_of_turn(turn, number, names.get(turn.tool_call_id, "")))
-    return tuple(found[-MOST_VALUES:])
+    @property
+    def is_field(self) -> bool:
+        """Whether it is a leaf of a tool's result, not a word of a text."""
+        return ":" not in self.source
 
 
-def values_of_turn(turn: Turn, number: int, tool: str) -> Iterator[Value]:
-    """The values of one turn; `tool` is the tool whose result it is, if it is one."""
+def values_of_turn(turn: Turn, number: int, tool: str) -> list[Value]:
+    """The values of one turn, the first MOST_VALUES of them; `tool` is the tool whose result it is, if it is one."""
     if turn.speaker == "system":
-        return
+        return []
     if turn.speaker == "tool":
-        yield from _of_result(turn.text, number, tool)
-    else:
-        yield from _of_message(turn.text, number, turn.speaker)
+        return _of_result(turn.text, number, tool)
+    return _of_message(turn.text, number, turn.speaker)
 
 
 def shape(word: str) -> str:
     """What kind of word: digits keep their number, so do codes of letters and digits; names are `Aa`."""
-    return "".join(_shape_of(part) for part in re.findall(r"[A-Za-z0-9]+|[^A-Za-z0-9]", word))
+    return "".join(_shape_of(part) for part in _PART.findall(word))
 
 
 def _shape_of(part: str) -> str:
@@ -73,81 +73,97 @@ def _shape_of(part: str) -> str:
     return "Aa" if part[0].isupper() else "a"
 
 
-def _of_message(text: str, turn: int, speaker: str) -> Iterator[Value]:
+def _of_message(text: str, turn: int, speaker: str) -> list[Value]:
     spans = [(match.start(), match.group().rstrip(_TRAILING)) for match in _SPAN.finditer(text[:MOST_TEXT])]
+    known = [_told(word[:_MOST_WORD]) for _, word in spans]
     place = (turn, speaker)
+    found = []
     for number, (offset, word) in enumerate(spans):
-        if not word or len(word) > _MOST_WORD or not _telling(word):
+        kind = known[number][0]
+        if not kind or len(word) > _MOST_WORD:
             continue
-        kind = "email" if "@" in word else shape(word)
         around = tuple(
-            f"{step:+d}:{_plain(spans[number + step][1])}"
-            for step in _NEIGHBOURS
-            if 0 <= number + step < len(spans)
+            side + known[number + step][1] for step, side in _NEIGHBOURS if 0 <= number + step < len(known)
         )
-        yield Value(word, word, f"{speaker}:{kind}", turn, place, place, offset=offset, around=around)
+        source = f"{speaker}:{kind}"
+        found.append(Value(word, word, source, turn, place, place, offset=offset, around=around))
+        if len(found) == MOST_VALUES:
+            break
+    return found
 
 
-def _plain(word: str) -> str:
-    """A neighbour as it is told apart: a word by itself, a number or a code by its shape."""
-    return word.lower() if word.isalpha() else shape(word)
+@lru_cache(maxsize=16_384)
+def _told(word: str) -> tuple[str, str]:
+    """The kind of a word that could be a value (empty for plain lower-case language), and what its neighbours see of
+    it: a word by itself, a number or a code by its shape."""
+    alpha = word.isalpha()
+    kind = "" if not word or (alpha and word.islower()) else "email" if "@" in word else shape(word)
+    return kind, word.lower() if alpha else shape(word)
 
 
-def _telling(word: str) -> bool:
-    """Plain lower-case words are language, not values."""
-    return not word.islower() or any(not letter.isalpha() for letter in word)
-
-
-def _of_result(text: str, turn: int, tool: str) -> Iterator[Value]:
+def _of_result(text: str, turn: int, tool: str) -> list[Value]:
     try:
-        decoded: Json = msgspec.json.decode(text) if len(text) <= 50 * MOST_TEXT else None
-    except (msgspec.DecodeError, RecursionError):
+        decoded: Json = msgspec.json.decode(text) if len(text) <= _MOST_JSON else None
+    except RecursionError:
+        return []
+    except (msgspec.DecodeError, UnicodeEncodeError):
         decoded = None
     if isinstance(decoded, dict | list):
-        yield from _leaves(decoded, turn, tool, "", "", _Rank("", 0, 1))
-        return
+        harvest = _Harvest(turn, tool)
+        harvest.leaves(decoded, "", "", _Rank((turn, ""), 0, 1), _MOST_DEPTH)
+        return harvest.found
     bare = text.strip()
     if bare and len(bare) <= _MOST_WORD and " " not in bare:
-        yield Value(bare, bare, f"{tool}$", turn, (turn, ""), (turn, ""))
-    else:
-        yield from _of_message(text, turn, f"{tool}?")
+        return [Value(bare, bare, f"{tool}$", turn, (turn, ""), (turn, ""))]
+    return _of_message(text, turn, f"{tool}?")
 
 
-@dataclass(frozen=True, slots=True)
-class _Rank:
+class _Rank(msgspec.Struct, frozen=True, gc=False):
     """Where in which list."""
 
-    row: str
+    row: tuple[int, str]
     index: int
     length: int
 
 
-def _leaves(node: Json, turn: int, tool: str, path: str, place: str, rank: _Rank) -> Iterator[Value]:
-    """`path` is the pattern with `[]` and `{}` for what varies, `place` the exact object."""
-    if isinstance(node, dict):
-        yield from _of_object(node, turn, tool, path, place, rank)
-    elif isinstance(node, list):
-        for index, item in enumerate(node):
-            here = f"{place}[{index}]" if isinstance(item, dict | list) else place
-            yield from _leaves(item, turn, tool, f"{path}[]", here, _Rank(place + path, index, len(node)))
-    elif node is not None and not isinstance(node, bool):
-        text = node if isinstance(node, str) else msgspec.json.encode(node).decode()
-        if 0 < len(text) <= 4 * _MOST_WORD:
-            source = f"{tool}{path}"
-            row = (turn, rank.row)
-            yield Value(node, text, source, turn, (turn, place), row, rank.index, rank.length)
+class _Harvest:
+    """The leaves of one result. `path` is the pattern with `[]` and `{}` for what varies, `place` the exact object."""
 
+    def __init__(self, turn: int, tool: str) -> None:
+        self._turn, self._tool = turn, tool
+        self.found: list[Value] = []
 
-def _of_object(
-    node: dict[str, Json], turn: int, tool: str, path: str, place: str, rank: _Rank
-) -> Iterator[Value]:
-    keyed = any(_NUMBERED_KEY.search(key) for key in node)
-    for index, (key, item) in enumerate(node.items()):
-        if not keyed:
-            here = f"{place}.{key}" if isinstance(item, dict | list) else place
-            yield from _leaves(item, turn, tool, f"{path}.{key}", here, rank)
-            continue
-        inner = _Rank(place + path, index, len(node))
-        here = f"{place}.{key}"
-        yield Value(key, key, f"{tool}{path}{{}}#", turn, (turn, here), (turn, inner.row), index, len(node))
-        yield from _leaves(item, turn, tool, f"{path}{{}}", here, inner)
+    def leaves(self, node: Json, path: str, place: str, rank: _Rank, depth: int) -> None:
+        """Of `node` and what it holds, as deep as `depth` more."""
+        if isinstance(node, str):
+            self._leaf(node, node, path, place, rank)
+        elif depth == 0 or len(self.found) >= MOST_VALUES:
+            return
+        elif isinstance(node, dict):
+            self._object(node, path, place, rank, depth - 1)
+        elif isinstance(node, list):
+            row = (self._turn, place + path)
+            for index, item in enumerate(node):
+                here = f"{place}[{index}]" if isinstance(item, dict | list) else place
+                self.leaves(item, f"{path}[]", here, _Rank(row, index, len(node)), depth - 1)
+        elif node is not None and not isinstance(node, bool):
+            self._leaf(node, msgspec.json.encode(node).decode(), path, place, rank)
+
+    def _leaf(self, node: Json, text: str, path: str, place: str, rank: _Rank) -> None:
+        if 0 < len(text) <= _MOST_LEAF and len(self.found) < MOST_VALUES:
+            where = (self._turn, place)
+            value = Value(node, text, self._tool + path, self._turn, where, rank.row, rank.index, rank.length)
+            self.found.append(value)
+
+    def _object(self, node: dict[str, Json], path: str, place: str, rank: _Rank, depth: int) -> None:
+        if not any(_NUMBERED_KEY.search(key) for key in node):
+            for key, item in node.items():
+                here = f"{place}.{key}" if isinstance(item, dict | list) else place
+                self.leaves(item, f"{path}.{key}", here, rank, depth)
+            return
+        row = (self._turn, place + path)
+        for index, (key, item) in enumerate(node.items()):
+            inner = _Rank(row, index, len(node))
+            here = f"{place}.{key}"
+            self._leaf(key, key, f"{path}{{}}#", here, inner)
+            self.leaves(item, f"{path}{{}}", here, inner, depth)

@@ -113,7 +113,9 @@ def learn_step(
     thresholds = choose_thresholds(held_out, terms.promise, terms.exact_promise, terms.seed)
     tools = tool_digests(tool for episode in episodes for tool in episode.tools)
     folder.mkdir(parents=True, exist_ok=True)
-    assemble(fitted, fit_action(held_out, terms.seed), thresholds, tools).save(folder)
+    assemble(
+        fitted, fit_action(held_out, terms.seed), thresholds, tools, (one.task for one in episodes)
+    ).save(folder)
     steps.done()
     profile = profile_of([_said(one, thresholds) for one in held_out])
     return StepLesson(terms, figures, thresholds, tools, profile, len(episodes), catalogue.agents)

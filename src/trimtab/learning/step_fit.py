@@ -3,7 +3,7 @@
 What decides on thresholds and on the action's confidence was never trained on: it is scored across folds of tasks.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -21,6 +21,7 @@ from trimtab.controllers import (
     Trees,
     action_row,
     lead_columns,
+    task_digest,
 )
 from trimtab.learning.boosting import CAUTIOUS, fit_trees
 from trimtab.learning.cue_counts import CueCounts
@@ -162,8 +163,11 @@ def is_exact(one: Seen) -> bool:
     return likely == {call.key for call in turn.calls}
 
 
-def assemble(fitted: Fitted, action: Trees, thresholds: Thresholds, tools: dict[str, str]) -> StepModel:
+def assemble(
+    fitted: Fitted, action: Trees, thresholds: Thresholds, tools: dict[str, str], tasks: Iterable[str] = ()
+) -> StepModel:
     """The model that serves."""
     later, following = fitted.cues.tables()
-    facts = StepFacts(fitted.catalogue, later, following, thresholds, tools)
+    digests = tuple(sorted({task_digest(task) for task in tasks}))
+    facts = StepFacts(fitted.catalogue, later, following, thresholds, tools, digests)
     return StepModel(facts, fitted.later, fitted.next, action)

@@ -125,16 +125,19 @@ def _breaks(tally: Tally, tool: str, promise: float) -> bool:
 
 
 def _exact(seen: Sequence[Seen], chances: Floats, promise: float) -> float | None:
-    """The lowest floor from which on, and at every higher one, the promise is kept across folds of tasks."""
+    """The lowest floor from which on, and at every higher one, the promise is kept across folds of tasks; one miss
+    more than promised ends the search only where it is not the first."""
     hits = np.array([is_exact(one) for one in seen], bool)
     chosen = None
     for least in reversed(EXACT_FLOORS):
         answered = chances >= least
         if answered.sum() < _FEWEST:
             continue
-        if hits[answered].mean() < promise:
+        misses, allowed = int((~hits[answered]).sum()), (1 - promise) * int(answered.sum())
+        if misses > max(allowed, 1):
             break
-        chosen = least
+        if misses <= allowed:
+            chosen = least
     return chosen
 
 
