@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from trimtab.cli import controllers, costs, evaluate, keys, playing, serving, traces
+from trimtab.cli import controllers, costs, evaluate, keys, learn, playing, serving, traces
 from trimtab.core.errors import TrimtabError
 
 app = typer.Typer(
@@ -19,6 +19,7 @@ app.command("init")(serving.init)
 app.command("demo")(playing.demo)
 app.command("replay")(playing.replay)
 app.command("costs")(costs.costs)
+app.command("learn")(learn.learn)
 app.command("evaluate")(evaluate.evaluate)
 app.add_typer(traces.app, name="traces")
 app.add_typer(controllers.app, name="controllers")

@@ -33,6 +33,7 @@ def fit_trees(
     if not labels.any() or labels.all():
         return _constant(bool(labels.all()) and len(labels) > 0)
     from sklearn.ensemble import HistGradientBoostingClassifier
+    from threadpoolctl import threadpool_limits
 
     model = HistGradientBoostingClassifier(
         max_iter=growth.rounds,
@@ -42,15 +43,16 @@ def fit_trees(
         l2_regularization=growth.ridge,
         early_stopping=False,
         random_state=seed,
-    ).fit(rows, labels, sample_weight=weights)
+    )
+    # Its threads wait for each other by spinning: on a busy machine two of them took ten times as long as one.
+    with threadpool_limits(1):
+        model.fit(rows, labels, sample_weight=weights)
     return _exported(model)
 
 
 def _constant(likely: bool) -> Trees:  # noqa: FBT001 - a label
-    zero = np.zeros(1, np.int32)
-    return Trees(
-        zero, zero.astype(np.float32), zero, zero, zero.astype(np.float32), zero, 1, 8.0 if likely else -8.0
-    )
+    zero, none = np.zeros(1, np.int32), np.zeros(1, np.float64)
+    return Trees(zero, none, zero, zero, none, zero, 1, 8.0 if likely else -8.0)
 
 
 def _exported(model: object) -> Trees:
@@ -73,6 +75,6 @@ def _exported(model: object) -> Trees:
         depth = max(depth, int(nodes["depth"].max()))
         offset += len(nodes)
     ints = [np.concatenate(part).astype(np.int32) for part in (feature, left, right)]
-    floats = [np.concatenate(part).astype(np.float32) for part in (threshold, value)]
+    floats = [np.concatenate(part).astype(np.float64) for part in (threshold, value)]
     base = float(model._baseline_prediction[0, 0])  # type: ignore[attr-defined]
     return Trees(ints[0], floats[0], ints[1], ints[2], floats[1], np.array(roots, np.int32), depth, base)

@@ -158,7 +158,7 @@ def _encoder_levels(stage: Stage) -> tuple[list[Level], tuple[Judged, ...]]:
         raise DataError(
             "needs a shared encoder", file="settings", field="shared", remedy="write one by write_base"
         )
-    return _shared_encoder(stage, stage.settings.shared)
+    return shared_levels(stage, stage.settings.shared)
 
 
 def fit(stage: Stage) -> Source:
@@ -178,7 +178,7 @@ def fit(stage: Stage) -> Source:
 
 def judge(stage: Stage, source: Source, compressed: Compressed) -> Judged:
     """Write a variant as a folder of its own and judge it as it will serve, on the texts held back."""
-    name = _folder_name(compressed.variant)
+    name = variant_folder(compressed.variant)
     folder = stage.folder / name
     regimen = stage.settings.regimen
     write_encoder(
@@ -258,10 +258,10 @@ def _own_encoder(stage: Stage) -> tuple[list[Level], tuple[Judged, ...]]:
         judged.append(judge(stage, source, compress(source, variant)))
     best = max(judged[1:], key=lambda each: each.accuracy)
     names = [best.variant] + (["fp16"] if stage.settings.precise else [])
-    return [_level(_folder_name(name)) for name in names], tuple(judged)
+    return [encoder_level(variant_folder(name)) for name in names], tuple(judged)
 
 
-def _shared_encoder(stage: Stage, shared: Path) -> tuple[list[Level], tuple[Judged, ...]]:
+def shared_levels(stage: Stage, shared: Path) -> tuple[list[Level], tuple[Judged, ...]]:
     """Heads, and with LoRA an adapter, for an encoder that other workflows use too."""
     adapter: Path | None = None
     sizes = read_description(shared)
@@ -287,11 +287,11 @@ def _shared_encoder(stage: Stage, shared: Path) -> tuple[list[Level], tuple[Judg
     return [level], (Judged(variant, accuracy, size_megabytes(shared), milliseconds),)
 
 
-def _level(folder: str) -> Level:
+def encoder_level(folder: str) -> Level:
     return Level(folder, {}, encoder=folder, heads=f"{folder}/heads.npz")
 
 
-def _folder_name(variant: str) -> str:
+def variant_folder(variant: str) -> str:
     return variant.replace(":", "-")
 
 
