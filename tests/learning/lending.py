@@ -121,12 +121,16 @@ def lived():
 
 
 @cache
+def fitted():
+    """Cue tables and trees of all episodes."""
+    return fit_step(*lived(), 0)
+
+
+@cache
 def trained():
     """A real model of the desk."""
-    known, catalogue = lived()
-    fitted = fit_step(known, catalogue, 0)
-    action = fit_action(see(fitted, known), 0)
-    return assemble(fitted, action, Thresholds(eager=0.9, exact=0.9), tool_digests(TOOLS))
+    action = fit_action(see(fitted(), lived()[0]), 0)
+    return assemble(fitted(), action, Thresholds(eager=0.9, exact=0.9), tool_digests(TOOLS))
 
 
 def asked(number=901, seed=5, upto="open", tools=TOOLS):

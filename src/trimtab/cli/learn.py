@@ -45,6 +45,8 @@ Licence = Annotated[str, typer.Option(help="Licence of the package, for its card
 Seed = Annotated[int, typer.Option(min=0, max=2**31, help="Of cuts, folds and training.")]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Forget what earlier stages left.")]
 
+_LONGEST_NAME = 80
+
 
 def learn(
     workflow: Annotated[str, typer.Argument(help="Whose controllers.")],
@@ -71,6 +73,7 @@ def learn(
         from trimtab.app import open_database
         from trimtab.learning import STAGES, CourseTerms, TextTerms
 
+        _check_name(workflow)
         until = cast("Stage", _one_of("--stage", stage, STAGES))
         text = TextTerms(
             mode=cast("TextMode", _one_of("--mode", mode, ("linear", "head", "lora", "full"))),
@@ -85,6 +88,13 @@ def learn(
                 read_only = known.tools.read_only if known else ()
                 terms = CourseTerms(picking, text, promise, promise, read_only, licence, seed)
                 _say(_course(settings, terms, found), terms, until, fresh=fresh, json=json)
+
+
+def _check_name(workflow: str) -> None:
+    from trimtab.core.errors import ConfigError
+
+    if not 1 <= len(workflow.encode()) <= _LONGEST_NAME or not workflow.isprintable():
+        raise ConfigError(f"a workflow's name has 1 to {_LONGEST_NAME} printable bytes", key="WORKFLOW")
 
 
 def _kinds(kind: str) -> "list[ControllerKind]":

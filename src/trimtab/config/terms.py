@@ -145,7 +145,8 @@ class ClassifySettings(Table, frozen=True):
     """`[workflow.NAME.classify]`: which calls the classify controller answers, and in what shape."""
 
     steps: Annotated[
-        tuple[Name, ...], Meta(description="Steps whose calls only ask for a label; empty: every step.")
+        tuple[Name, ...],
+        Meta(description="Steps whose calls only ask for a label; others are never answered by it."),
     ] = ()
     reply: Annotated[
         str, Meta(min_length=1, description="The reply's text; `{label}` in it is the label.")

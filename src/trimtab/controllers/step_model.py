@@ -170,7 +170,8 @@ def _facts(path: Path) -> StepFacts:
     try:
         facts = msgspec.json.decode(path.read_bytes(), type=StepFacts)
     except OSError as error:
-        raise DataError(f"cannot be read: {error.strerror}", file=str(path), remedy=_REMEDY) from error
+        problem = f"cannot be read: {error.strerror}"
+        raise DataError(problem, file=str(path), field="$", remedy=_REMEDY) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         problem, _, place = str(error).partition(" - at ")
         raise DataError(problem, file=str(path), field=place.strip("`") or "$", remedy=_REMEDY) from error

@@ -68,11 +68,13 @@ class Trees:
             raise ValueError("a node leads out of the arrays")
         if not (self.feature.min() >= 0 and self.feature.max() < width and np.isfinite(self.base)):
             raise ValueError("a feature or the base is out of range")
-        at = np.unique(self.roots)
+        at, met = np.unique(self.roots), np.zeros(nodes, bool)
         for _ in range(self.depth):
+            met[at] = True
             at = np.unique(np.concatenate([self.left[at], self.right[at]]))
-        if not (self.left[at] == at).all() or not (self.right[at] == at).all():
-            raise ValueError("a walk does not end in a leaf")
+        met[at] = True
+        if not (self.left[at] == at).all() or not (self.right[at] == at).all() or not met.all():
+            raise ValueError("a walk does not end in a leaf, or a node is on none")
 
     def probability(self, rows: Floats) -> NDArray[np.float64]:
         """The probability of each row [n, features] -> [n]."""

@@ -151,16 +151,26 @@ def may_call(asking: Asking) -> bool:
 
 
 def classifies(visit: Visit, asking: Asking, settings: WorkflowSettings) -> bool:
-    """Whether the call asks for nothing but a label. What has tools or a schema of its own does not."""
-    steps = settings.classify.steps
-    if asking.conversation.tools or (steps and visit.call.who.step not in steps):
+    """Whether the call asks for nothing but a label: only a step that the settings name does, and nothing with
+    tools or a schema of its own."""
+    if asking.conversation.tools or visit.call.who.step not in settings.classify.steps:
         return False
-    return asking.free_text or settings.classify.reply.lstrip().startswith("{")
+    turns = asking.conversation.turns
+    if "json_schema" in visit.call.needs or not turns or turns[-1].speaker != "user":
+        return False
+    return asking.free_text or _is_json(settings.classify.reply)
 
 
 def label_text(settings: WorkflowSettings, label: str) -> str:
-    """A label as the settings want it said."""
-    return settings.classify.reply.replace("{label}", label)
+    """A label as the settings want it said; inside JSON it is escaped."""
+    reply = settings.classify.reply
+    said = msgspec.json.encode(label).decode()[1:-1] if _is_json(reply) else label
+    return reply.replace("{label}", said)
+
+
+def _is_json(reply: str) -> bool:
+    """Whether the settings write a label into an object, not just the label."""
+    return reply.replace("{label}", "").lstrip().startswith("{")
 
 
 def decision_of(host: Host, decided: Decided, visit: Visit, fault: str = "") -> ControllerDecision:

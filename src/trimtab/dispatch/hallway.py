@@ -12,7 +12,6 @@
 10 record    the trace and the metrics                           (in `recording`); then shadows look on
 """
 
-import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from urllib.parse import quote
@@ -43,7 +42,6 @@ from trimtab.wire import BrokenReply, encode_event, read_request
 _OTHERS = TenantSettings(name="*")
 _TYPICAL_OUTPUT_TOKENS = 256
 _BYTES_A_TOKEN = 4
-_ESTIMATE_SECONDS = 0.05
 _MOST_GATEWAYS = 8
 
 
@@ -194,14 +192,14 @@ class Dispatch:
         return _reply(visit, ready.shown + self._cost_event(visit), headers)
 
     async def _would_cost(self, visit: Visit, choice: Choice, ready: Ready) -> int:
-        """An estimate: the plan's first attempt, at four bytes a token, nothing of it cached."""
+        """An estimate: the plan's first attempt, at four bytes a token, nothing of it cached; 0 where a function of
+        the user's own decides, which no estimate is worth."""
         rooms, call = self._rooms, visit.call
-        offers = rooms.pool.offers(call, choice.models)
+        if rooms.router.is_own_code(choice):
+            return 0
         try:
-            # An estimate is not worth waiting for a policy of the user's own.
-            async with asyncio.timeout(_ESTIMATE_SECONDS):
-                decision = await rooms.router.decide(call, choice, offers)
-        except (CallError, TimeoutError):
+            decision = await rooms.router.decide(call, choice, rooms.pool.offers(call, choice.models))
+        except CallError:
             return 0
         first = decision.plan.attempts[0]
         price = rooms.pool.price(first.endpoint, first.model)

@@ -64,6 +64,10 @@ class Router:
         known = self._settings.policy.get(policy)
         return known.models if known is not None and known.models else models
 
+    def is_own_code(self, choice: Choice) -> bool:
+        """Whether a function of the user's own decides."""
+        return isinstance(self._policies[choice.policy], Python)
+
     async def decide(self, call: Call, choice: Choice, offers: tuple[Offer, ...]) -> Decision:
         """The decision of the chosen policy, with everything it saw. Raises BadRequest, CallError."""
         unit = sticky_unit(call.who.run, choice.policy)

@@ -33,7 +33,8 @@ class TextTerms(msgspec.Struct, frozen=True):
 class CourseTerms(msgspec.Struct, frozen=True):
     """What to learn, of whose choices, and what to promise. `text` is for all kinds but `step`.
 
-    `step_promise` and `exact_promise` are precisions of a step's eager and exact answers; None: the lesson's own.
+    `step_promise` and `exact_promise` are precisions of a step's eager and exact answers, judged across `step_folds`
+    folds of tasks; None: the lesson's own.
     `read_only` names tools beyond those the data declares. `licence` is the package's.
     """
 
@@ -44,6 +45,7 @@ class CourseTerms(msgspec.Struct, frozen=True):
     read_only: tuple[str, ...] = ()
     licence: str = ""
     seed: int = 0
+    step_folds: int | None = None
 
     @property
     def workflow(self) -> str:

@@ -56,6 +56,18 @@ class _DomainTool(msgspec.Struct):
     read_only: bool = False
 
 
+class _Function(msgspec.Struct):
+    name: str
+    parameters: dict[str, object] | None = None
+    description: str | None = None
+
+
+class _Declared(msgspec.Struct):
+    """A tool of a request; one of a provider's own has no function."""
+
+    function: _Function | None = None
+
+
 class _Domain(msgspec.Struct):
     domain: str
     tools: list[_DomainTool] = []
@@ -79,7 +91,8 @@ def read_episodes(
         if line.strip():
             read = read_line(line, str(path), number)
             if not workflow or read.domain == workflow:
-                found.append(_episode(read, number, tools, read_only))
+                declared = _line_tools(read, str(path), number) or tools.get(read.domain, ())
+                found.append(_episode(read, number, declared, read_only))
         progress(reader.read_bytes, reader.total_bytes)
     if not found:
         known = f"no runs of workflow {workflow!r}" if workflow else "no runs"
@@ -109,11 +122,8 @@ def _tool(declared: _DomainTool) -> Tool:
     return Tool(declared.name, parameters, declared.description, declared.read_only)  # type: ignore[arg-type]
 
 
-def _episode(
-    line: ChatLine, number: int, tools: dict[str, tuple[Tool, ...]], read_only: frozenset[str]
-) -> Episode:
+def _episode(line: ChatLine, number: int, declared: tuple[Tool, ...], read_only: frozenset[str]) -> Episode:
     heard = [message for message in line.messages if _is_heard(message)]
-    declared = _line_tools(line) or tools.get(line.domain) or _tools_called(heard)
     return Episode(
         id=line.run or f"{line.agent}.{line.domain}.{line.task}.{line.trial}.{number}",
         workflow=line.domain,
@@ -124,7 +134,7 @@ def _episode(
         prices=tuple(_price(message) for message in heard),
         tools=tuple(
             msgspec.structs.replace(tool, read_only=tool.read_only or tool.name in read_only)
-            for tool in declared
+            for tool in declared or _tools_called(heard)
         ),
     )
 
@@ -158,17 +168,17 @@ def _price(message: LineMessage) -> int | None:
     return int(message.cost_usd * _NANO) if known and message.cost_usd is not None else None
 
 
-def _line_tools(line: ChatLine) -> tuple[Tool, ...]:
+def _line_tools(line: ChatLine, file: str, number: int) -> tuple[Tool, ...]:
     """The tools a request declared, in the Chat Completions shape."""
     if not isinstance(line.tools, msgspec.Raw):
         return ()
-    declared = msgspec.json.decode(line.tools) or []
-    functions = [tool.get("function") for tool in declared if isinstance(tool, dict)]
-    return tuple(
-        Tool(str(one["name"]), one.get("parameters") or {}, str(one.get("description") or ""))
-        for one in functions
-        if isinstance(one, dict) and "name" in one
-    )
+    try:
+        declared = msgspec.json.decode(line.tools, type=list[_Declared] | None) or []
+    except msgspec.DecodeError as error:
+        remedy = "`tools` is a list as in a Chat Completions request"
+        raise DataError(str(error), file=file, line=number, field="tools", remedy=remedy) from error
+    functions = (tool.function for tool in declared if tool.function)
+    return tuple(Tool(one.name, one.parameters or {}, one.description or "") for one in functions)  # type: ignore[arg-type]
 
 
 def _tools_called(turns: list[LineMessage]) -> tuple[Tool, ...]:

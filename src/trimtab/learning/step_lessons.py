@@ -89,11 +89,12 @@ class StepCourse:
     def _step_terms(self) -> StepTerms:
         terms, picking = self.terms, self.terms.picking
         known = StepTerms(picking.workflow, picking.teachers, picking.reward, seed=terms.seed)
-        promise, exact = terms.step_promise, terms.exact_promise
+        promise, exact, folds = terms.step_promise, terms.exact_promise, terms.step_folds
         return replace(
             known,
             promise=known.promise if promise is None else promise,
             exact_promise=known.exact_promise if exact is None else exact,
+            folds=known.folds if folds is None else folds,
         )
 
     def _read(self) -> list[Episode]:

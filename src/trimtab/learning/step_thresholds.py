@@ -1,10 +1,9 @@
 """From where on a step controller may speak, chosen on moments it never saw, so that the promise holds elsewhere.
 
-One calibrated chance is thresholded, from a high floor downwards to nothing: thresholds picked freely on the same
-rows were two to three points too hopeful on other tasks.
+One calibrated chance is thresholded at the lowest of a few high floors that keeps the promise: thresholds picked
+freely on the same rows were two to three points too hopeful on other tasks. The precision is a point estimate.
 """
 
-from collections import defaultdict
 from collections.abc import Sequence
 
 import msgspec
@@ -139,11 +138,3 @@ def _exact(seen: Sequence[Seen], chances: Floats, promise: float) -> float | Non
         if misses <= allowed:
             chosen = least
     return chosen
-
-
-def per_tool(tally: Tally) -> dict[str, tuple[int, int]]:
-    """Emissions and hits of each tool, the most emitted first."""
-    found: dict[str, tuple[int, int]] = defaultdict(lambda: (0, 0))
-    for tool, made in tally.tools.most_common():
-        found[tool] = (made, tally.tool_hits[tool])
-    return dict(found)

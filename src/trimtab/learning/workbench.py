@@ -106,10 +106,16 @@ def digest(*parts: object) -> str:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """All of it or nothing, whenever the process ends."""
+    """All of it or nothing, whenever the process ends. Raises DataError where there is no room or no right."""
     fresh = path.with_name(f".{path.name}.{os.getpid()}.part")
-    fresh.write_bytes(content)
-    fresh.replace(path)
+    try:
+        fresh.write_bytes(content)
+        fresh.replace(path)
+    except OSError as error:
+        fresh.unlink(missing_ok=True)
+        said = f"cannot be written: {error.strerror}"
+        remedy = "make room or check who owns the folder; the same command goes on where it was"
+        raise DataError(said, file=str(path), remedy=remedy) from error
 
 
 def digest_file(path: Path) -> str:
