@@ -102,7 +102,6 @@ class Branch:
         self.journal.close(remove=not self.ledger.open_holds)
 
 
-
 def soon(runner, work):
     """Run a coroutine to its end."""
     return runner.run(work) if asyncio.iscoroutine(work) else work
