@@ -5,7 +5,7 @@ import pytest
 from trimtab.simulation.conversation import intent_of
 from trimtab.simulation.support import TENANTS, open_shop
 from trimtab.simulation.support_tools import CancelOrder
-from trimtab.simulation.users import ScriptedUser, judge, make_tasks
+from trimtab.simulation.users import ScriptedUser, judge, make_tasks, seed_of_strangers
 
 TASKS = make_tasks(300, seed=5)
 
@@ -80,3 +80,13 @@ def test_an_answer_needs_its_facts():
     ((order_id, status),) = task.goals[0].facts
     assert judge(task, 5, open_shop(5), ["It should be on its way."]).reward == 0.0
     assert judge(task, 5, open_shop(5), [f"Order {order_id} is {status}."]).reward == 1.0
+
+
+def test_strangers_share_no_account_and_no_order_with_those_who_were_there():
+    for seed in range(8):
+        other = seed_of_strangers(seed)
+        here, there = make_tasks(100, seed), make_tasks(100, other)
+        assert other > seed
+        for name in ("customer_id", "email"):
+            assert not {getattr(task, name) for task in here} & {getattr(task, name) for task in there}
+        assert not open_shop(seed).orders.keys() & open_shop(other).orders.keys()

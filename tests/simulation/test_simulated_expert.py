@@ -3,10 +3,12 @@
 import json
 
 import httpx
+import msgspec
 import pytest
 from openai import AsyncOpenAI, NotFoundError
 
-from trimtab.simulation import LocalServer, expert_app
+from trimtab.simulation import SIMULATED_MODELS, LocalServer, expert_app
+from trimtab.simulation.expert import Expert, ExpertRequest
 from trimtab.simulation.support import open_shop
 from trimtab.simulation.support_tools import TOOLS, declare_tools, use_tool
 
@@ -117,3 +119,32 @@ def test_tools_read_and_write_and_answer_mistakes_with_json():
     ):
         assert json.loads(use_tool(shop, name, arguments))["error"]
     assert shop.state() == open_shop(7).state()
+
+
+def looked_up(mark):
+    """A talk in which the account was looked up under the call id `mark`."""
+    account = {"name": "find_customer", "arguments": json.dumps({"email": CUSTOMER.email})}
+    result = use_tool(open_shop(7), account["name"], account["arguments"])
+    asked = question()
+    asked["messages"] += [
+        {"role": "assistant", "tool_calls": [{"id": mark, "type": "function", "function": account}]},
+        {"role": "tool", "tool_call_id": mark, "content": result},
+    ]
+    return msgspec.json.decode(json.dumps(asked), type=ExpertRequest)
+
+
+def test_a_move_slips_alike_whoever_made_the_lookups_before_it():
+    for seed in range(60):
+        expert = Expert(SIMULATED_MODELS, seed)
+        (mine, mine_first, _), (other, other_first, _) = (
+            expert.answer(looked_up(id)) for id in ("a", "ctl_b")
+        )
+        calls = [[call.function for call in reply.tool_calls] for reply in (mine, other)]
+        assert (mine.content, calls[0], mine_first) == (other.content, calls[1], other_first)
+
+
+def test_pace_times_every_latency():
+    hurried, slow = (Expert(SIMULATED_MODELS, 7, pace).answer(looked_up("a")) for pace in (0.0, 3.0))
+    usual = Expert(SIMULATED_MODELS, 7).answer(looked_up("a"))
+    assert hurried[1:] == (0.0, 0.0)
+    assert slow[1:] == pytest.approx([3 * seconds for seconds in usual[1:]])

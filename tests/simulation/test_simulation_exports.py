@@ -20,6 +20,7 @@ def test_public_names_are_pinned():
         "Mode",
         "Percentiles",
         "PlannedRun",
+        "READ_ONLY",
         "RecordedCall",
         "RecordedRun",
         "ReplayRun",
@@ -28,6 +29,8 @@ def test_public_names_are_pinned():
         "TENANTS",
         "Traffic",
         "TrafficReport",
+        "UNHURRIED_MODELS",
+        "WORKFLOW",
         "calls_of",
         "cassette_app",
         "demo_runs",
@@ -37,6 +40,7 @@ def test_public_names_are_pinned():
         "read_runs",
         "read_threads",
         "replay_runs",
+        "seed_of_strangers",
     ]
     assert all(hasattr(room, name) for name in room.__all__)
 

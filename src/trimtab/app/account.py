@@ -109,7 +109,7 @@ def account_of(title: str, report: TrafficReport, data: Path, notices: tuple[str
         first_token_seconds=report.first_token_seconds,
         calls_without_price=total.unpriced,
         cost_usd=usd_text(total.nanodollars),
-        cost_per_completed_usd=None if total.unpriced else _per_completed(total.on_known, report.completed),
+        cost_per_completed_usd=None if total.unpriced else per_completed(total.on_known, report.completed),
         agents=agents,
         costs=costs,
         refusals=dict(refused),
@@ -173,12 +173,13 @@ def _agent(agent: str, runs: list[RunMeasure], calls: list[CallMeasure], spent: 
         calls=len(calls),
         cost_usd=None if lacking else usd_text(spent.nanodollars),
         cost_unknown=lacking,
-        cost_per_completed_usd=None if lacking else _per_completed(spent.on_known, completed),
+        cost_per_completed_usd=None if lacking else per_completed(spent.on_known, completed),
         ledger_usd=usd_text(spent.nanodollars),
         calls_without_usage=without,
         calls_without_price=spent.unpriced,
     )
 
 
-def _per_completed(nanodollars: int, completed: int) -> str | None:
+def per_completed(nanodollars: int, completed: int) -> str | None:
+    """USD text, rounded up to a nanodollar; None where nothing was completed."""
     return usd_text(-(-nanodollars // completed)) if completed else None

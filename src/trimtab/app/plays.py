@@ -1,14 +1,18 @@
-"""The plays: the demo's simulated support desk, and recorded runs out of a cassette."""
+"""The plays: the demo's simulated support desk, with and without controllers, and recorded runs out of a cassette."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
 from trimtab.app.stage import Play, Progress
 from trimtab.config import published_name
 from trimtab.simulation import (
+    READ_ONLY,
     TENANTS,
+    UNHURRIED_MODELS,
+    WORKFLOW,
     Cassette,
     Mode,
     PlannedRun,
@@ -17,6 +21,7 @@ from trimtab.simulation import (
     expert_app,
     load_cassette,
     replay_runs,
+    seed_of_strangers,
 )
 
 _DEMO = """# The demo's settings. The endpoint is simulated: no model runs, no money is spent.
@@ -58,7 +63,7 @@ weight = 2.0
 [[budget]]
 scope = "tenant"
 window = "day"
-limit_usd = 5.0
+limit_usd = @ACME@
 match = { tenant = "acme" }
 
 [[budget]]
@@ -73,12 +78,25 @@ window = "run"
 limit_usd = 0.25
 
 [[rule]]
-name = "warranty questions go to the large model"
-when = "workflow == 'parts-support' && step == 'escalation'"
-models = ["sim-large"]
+name = "the support desk has the large model"
+when = "workflow == '@WORKFLOW@'"
+models = ["@EXPERT@"]
 policy = "pinned"
+
+# What a controller may answer in the model's place: lookups, several in one turn. Nothing that writes is named here.
+# All runs begin at once, on whatever machine this is: a decision may wait its turn longer than elsewhere.
+[workflow.@WORKFLOW@]
+eager = true
+latency_milliseconds = 1000
+
+[workflow.@WORKFLOW@.tools]
+read_only = [@READ_ONLY@]
 """
-GLOBEX_USD = "0.05"
+ACME_USD, GLOBEX_USD = "100.0", "0.8"
+AMPLE_USD = "1000.0"
+MOST_AT_ONCE = 50
+_EXPERT = "sim-large"
+Arm = Literal["before", "after"]
 
 
 def demo_play(runs: int, seed: int, on_progress: Progress) -> Play:
@@ -88,7 +106,7 @@ def demo_play(runs: int, seed: int, on_progress: Progress) -> Play:
         return demo_runs(runs, seed, "support", keys)
 
     return Play(
-        _DEMO.replace("@GLOBEX@", GLOBEX_USD),
+        _demo_settings(ACME_USD, GLOBEX_USD),
         expert_app(seed),
         TENANTS,
         planned,
@@ -97,6 +115,50 @@ def demo_play(runs: int, seed: int, on_progress: Progress) -> Play:
         mode="mixed",
         on_progress=on_progress,
     )
+
+
+def arm_play(arm: Arm, runs: int, seed: int, pace: float, on_progress: Progress) -> Play:
+    """`runs` visits of customers whom the demo of `seed` never saw; the same ones in both arms.
+
+    No budget ends a run here, and the expert takes the time a model would, times `pace`.
+    """
+    others = seed_of_strangers(seed)
+
+    def planned(keys: Mapping[str, str]) -> Iterable[PlannedRun]:
+        return demo_runs(runs, others, "support", keys, arm)
+
+    return Play(
+        _demo_settings(AMPLE_USD, AMPLE_USD),
+        expert_app(others, UNHURRIED_MODELS, pace),
+        TENANTS,
+        planned,
+        runs,
+        concurrency=min(runs, MOST_AT_ONCE),
+        mode="mixed",
+        on_progress=on_progress,
+    )
+
+
+def latency_text(pace: float) -> str:
+    """How long the simulated expert of the arms takes, in words."""
+    model = next(model for model in UNHURRIED_MODELS if model.name == _EXPERT)
+    low, high = (1000 * pace * seconds for seconds in model.first_token_seconds)
+    each = 1000 * pace * model.token_seconds
+    return f"first token after {low:g} to {high:g} ms, {each:g} ms a token"
+
+
+def _demo_settings(acme_usd: str, globex_usd: str) -> str:
+    filled = {
+        "@ACME@": acme_usd,
+        "@GLOBEX@": globex_usd,
+        "@WORKFLOW@": WORKFLOW,
+        "@EXPERT@": _EXPERT,
+        "@READ_ONLY@": ", ".join(_quoted(name) for name in READ_ONLY),
+    }
+    text = _DEMO
+    for mark, value in filled.items():
+        text = text.replace(mark, value)
+    return text
 
 
 def replay_play(

@@ -64,4 +64,4 @@ def demo_runs(
 
 def _identity(task: Task, seed: int, key: str, prefix: str) -> Identity:
     run = f"{prefix}-{seed}-{task.number:04d}"
-    return Identity(run, WORKFLOW, task.tenant, task.customer_id, key)
+    return Identity(run, WORKFLOW, task.tenant, task.customer_id, key, f"visit-{seed}-{task.number:04d}")

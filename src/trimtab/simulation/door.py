@@ -58,6 +58,7 @@ class _Try(msgspec.Struct):
     call: str | None = None
     cost_nanodollars: int | None = None
     fault: str = ""
+    answered_by: str = ""
 
     @property
     def may_wait(self) -> bool:
@@ -105,6 +106,7 @@ class Door:
             call=tried.call,
             cost_nanodollars=tried.cost_nanodollars,
             fault=tried.fault,
+            answered_by=tried.answered_by,
         )
         return reply, measure
 
@@ -151,6 +153,7 @@ class Door:
 
     def _note(self, tried: _Try, response: "ClientResponse") -> None:
         tried.call = response.headers.get("x-trimtab-call")
+        tried.answered_by = response.headers.get("x-trimtab-answered-by", "")
         cost = response.headers.get("x-trimtab-cost-nanodollars", "")
         tried.cost_nanodollars = int(cost) if cost.isdecimal() else None
         after = response.headers.get("retry-after", "")

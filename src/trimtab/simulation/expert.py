@@ -1,6 +1,7 @@
 """The simulated expert: a local OpenAI-compatible endpoint for the shop's support desk; stateless and seeded.
 
-Everything it answers says that it is simulated. Used by the demo and tests; it measures no real model.
+Everything it answers says that it is simulated. Used by the demo and tests; it measures no real model. A move in the
+same place of the same talk slips alike, whoever made the lookups before it: two drives of one task can be compared.
 """
 
 import asyncio
@@ -24,8 +25,8 @@ from trimtab.simulation.chat import (
     plain_body,
     stream_events,
 )
-from trimtab.simulation.conversation import HeardMessage, read
-from trimtab.simulation.expert_rules import HARD_INTENTS, Move, Say, decide, slip
+from trimtab.simulation.conversation import HeardMessage, Reading, read
+from trimtab.simulation.expert_rules import HARD_INTENTS, Move, Say, Use, decide, slip
 from trimtab.simulation.support_tools import DeclaredTool
 
 if TYPE_CHECKING:
@@ -51,6 +52,10 @@ class ExpertModel:
 SIMULATED_MODELS = (
     ExpertModel("sim-small", 0.025, 0.12, (0.010, 0.025), 0.0002),
     ExpertModel("sim-large", 0.003, 0.010, (0.025, 0.060), 0.0004),
+)
+UNHURRIED_MODELS = (
+    ExpertModel("sim-small", 0.025, 0.12, (0.150, 0.400), 0.003),
+    ExpertModel("sim-large", 0.003, 0.010, (0.300, 0.800), 0.008),
 )
 
 
@@ -78,23 +83,28 @@ def tokens_of(text: bytes | str) -> int:
 
 
 class Expert:
-    """Answers requests. The same seed, model and conversation always get the same answer and latency."""
+    """Answers requests. The same seed, model and conversation always get the same answer and latency.
 
-    def __init__(self, models: tuple[ExpertModel, ...], seed: int) -> None:
+    `pace` times every latency; 0 is at once.
+    """
+
+    def __init__(self, models: tuple[ExpertModel, ...], seed: int, pace: float = 1.0) -> None:
         self._models = {model.name: model for model in models}
-        self._seed = seed
+        self._seed, self._pace = seed, pace
 
     def answer(self, request: ExpertRequest) -> tuple[Reply, float, float]:
         """Reply, seconds to the first token, seconds a token after. Raises KeyError, msgspec.DecodeError."""
         model = self._models[request.model]
         heard = msgspec.json.encode(request.messages)
         print_of = hashlib.blake2b(heard, digest_size=12).hexdigest()
-        dice = random.Random(f"{self._seed}|{request.seed}|{model.name}|{print_of}")
-        first = dice.uniform(*model.first_token_seconds)
         reading = read(request.messages)
+        right = decide(reading)
+        place = _place(request.messages, reading, right)
+        dice = random.Random(f"{self._seed}|{request.seed}|{model.name}|{place}")
+        first = dice.uniform(*model.first_token_seconds)
         rate = model.hard_slips if reading.intent in HARD_INTENTS else model.easy_slips
-        move = slip(decide(reading), dice, rate)
-        return self._reply(move, request, print_of), first, model.token_seconds
+        move = slip(right, dice, rate)
+        return self._reply(move, request, print_of), first * self._pace, model.token_seconds * self._pace
 
     async def complete(self, request: "Request") -> "Response":
         """POST /v1/chat/completions."""
@@ -153,12 +163,14 @@ class Expert:
         return Reply(content, calls, _usage(request, size), finish)
 
 
-def expert_app(seed: int = 7, models: tuple[ExpertModel, ...] = SIMULATED_MODELS) -> "Starlette":
+def expert_app(
+    seed: int = 7, models: tuple[ExpertModel, ...] = SIMULATED_MODELS, pace: float = 1.0
+) -> "Starlette":
     """The simulated expert as an ASGI app."""
     from starlette.applications import Starlette
     from starlette.routing import Route
 
-    expert = Expert(models, seed)
+    expert = Expert(models, seed, pace)
     return Starlette(
         routes=[
             Route("/", expert.banner),
@@ -179,6 +191,14 @@ def _usage(request: ExpertRequest, output_tokens: int) -> Usage:
         output_tokens=output_tokens,
         cached_tokens=sent_before // 64 * 64,
     )
+
+
+def _place(messages: list[HeardMessage], reading: Reading, right: Move) -> str:
+    """Where in the talk the right move would be made: what was said, and how often its tool was used so far."""
+    said = [message.text for message in messages if message.role in ("user", "assistant")]
+    tried = sum(right.tool == tool for tool, _ in reading.results) if isinstance(right, Use) else 0
+    text = msgspec.json.encode(([each for each in said if each], right, tried))
+    return hashlib.blake2b(text, digest_size=12).hexdigest()
 
 
 def _mark(reply: Reply) -> str:

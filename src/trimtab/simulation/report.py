@@ -15,7 +15,10 @@ Ending = Literal["done", "refused", "failed", "cancelled"]
 
 
 class CallMeasure(msgspec.Struct, frozen=True):
-    """One call as its client saw it. `status` 0: no answer came. `seconds` leaves out waits after 429s."""
+    """One call as its client saw it. `status` 0: no answer came. `seconds` leaves out waits after 429s.
+
+    `answered_by` is what the gateway names where no model answered.
+    """
 
     run: str
     step: str
@@ -31,6 +34,7 @@ class CallMeasure(msgspec.Struct, frozen=True):
     call: str | None
     cost_nanodollars: int | None
     fault: str = ""
+    answered_by: str = ""
 
 
 class RunMeasure(msgspec.Struct, frozen=True):

@@ -147,11 +147,12 @@ def open_shop(seed: int) -> Shop:
     customers: dict[str, Customer] = {}
     orders: dict[str, Order] = {}
     numbers = dice.sample(range(20000, 99999), 7 * len(_FIRST_NAMES))
+    ids = random.Random(f"customers-{seed}").sample(range(1000, 99999), len(_FIRST_NAMES))
     for place, first in enumerate(_FIRST_NAMES):
         last = dice.choice(_LAST_NAMES)
         email = f"{first}.{last}@mail.example".lower()
         tenant = TENANTS[place % len(TENANTS)]
-        customer = Customer(f"c-{1001 + place}", f"{first} {last}", email, tenant)
+        customer = Customer(f"c-{ids[place]}", f"{first} {last}", email, tenant)
         customers[customer.customer_id] = customer
         for order in _orders_of(customer, dice, list(products.values()), numbers):
             orders[order.order_id] = order

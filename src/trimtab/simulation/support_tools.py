@@ -188,6 +188,7 @@ TOOLS: tuple[type[Tool], ...] = (
     OpenWarrantyClaim,
     HandOver,
 )
+READ_ONLY: tuple[str, ...] = tuple(tool.name for tool in TOOLS if not tool.writes)
 
 
 class ToolFunction(msgspec.Struct, frozen=True):

@@ -177,6 +177,18 @@ def make_tasks(count: int, seed: int) -> list[Task]:
     return [_make_task(number, shop, random.Random(f"task-{seed}-{number}")) for number in range(count)]
 
 
+def seed_of_strangers(seed: int) -> int:
+    """The next seed whose customers and orders are all others: no id, email address or order number is the same."""
+    known, other = _names(open_shop(seed)), seed + 1
+    while known & _names(open_shop(other)):
+        other += 1
+    return other
+
+
+def _names(shop: Shop) -> set[str]:
+    return {name for one in shop.customers.values() for name in (one.customer_id, one.email)} | {*shop.orders}
+
+
 def judge(task: Task, seed: int, shop: Shop, said: list[str]) -> Judgement:
     """Compares the shop with one where exactly the task's changes were made, and looks for the facts told."""
     wanted = open_shop(seed)
