@@ -7,21 +7,28 @@ import os
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _PAIRS = tuple(a + b for a in _ALPHABET for b in _ALPHABET)
+_LETTER_OF_BYTE = bytes(ord(_ALPHABET[byte & 31]) for byte in range(256))
+_RANDOM_LETTERS = 16
+_BLOCK = 400 * _RANDOM_LETTERS
 
 
 class IdSource:
     """Makes ids; draws randomness in blocks, because one `urandom` a call is measurable on the hot path."""
 
     def __init__(self) -> None:
-        self._pool = b""
+        self._letters = ""
         self._at = 0
+        self._milliseconds = -1
+        self._time = ""
 
     def new(self, now: float) -> str:
         """A fresh id for the moment `now` (epoch seconds)."""
-        if self._at + 10 > len(self._pool):
-            self._pool = os.urandom(4000)
-            self._at = 0
-        random = int.from_bytes(self._pool[self._at : self._at + 10], "big")
-        self._at += 10
-        value = (int(now * 1000) << 80) | random
-        return "".join([_PAIRS[(value >> shift) & 1023] for shift in range(120, -1, -10)])
+        at = self._at
+        if at == len(self._letters):
+            self._letters, at = os.urandom(_BLOCK).translate(_LETTER_OF_BYTE).decode(), 0
+        self._at = at + _RANDOM_LETTERS
+        milliseconds = int(now * 1000)
+        if milliseconds != self._milliseconds:
+            self._milliseconds = milliseconds
+            self._time = "".join([_PAIRS[(milliseconds >> shift) & 1023] for shift in (40, 30, 20, 10, 0)])
+        return self._time + self._letters[at : self._at]

@@ -149,4 +149,6 @@ class Settlement:
 
 def _plain(reason: str) -> str:
     """An endpoint's or a verifier's words as every store keeps them: short, no NUL, no half characters."""
+    if not reason:
+        return reason
     return reason[:300].replace("\x00", "?").encode("utf-8", "replace").decode()

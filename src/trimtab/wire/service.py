@@ -3,9 +3,12 @@
 Called by `dispatch` when an attempt is settled; requests that name none of the fields are not decoded.
 """
 
+import re
+
 import msgspec
 
 _FIELDS = ("service_tier", "speed", "inference_geo")
+_NAMED = re.compile("|".join(f'"{field}"' for field in _FIELDS).encode())
 _STANDARD = frozenset(("auto", "default", "standard", "standard_only", "normal", "global", "not_available"))
 
 
@@ -20,7 +23,7 @@ _ASKED = msgspec.json.Decoder(_Asked)
 
 def names_service(body: bytes) -> bool:
     """Whether a request may ask for a service other than the standard one."""
-    return b'"service_tier"' in body or b'"speed"' in body or b'"inference_geo"' in body
+    return _NAMED.search(body) is not None
 
 
 def special_service(body: bytes, told: tuple[tuple[str, str], ...]) -> tuple[str, ...]:
