@@ -16,6 +16,7 @@ from trimtab.learning.step_course import StepFigures, StepTerms, learn_step
 from trimtab.learning.step_fit import Seen, task_folds
 from trimtab.learning.step_floor import see_by_words
 from trimtab.learning.step_judge import Tally
+from trimtab.learning.step_report import by_agent, by_tool, tally_cells
 from trimtab.learning.step_thresholds import calibrate, eager_emits, tally_eager
 
 WORKFLOWS = ("airline", "retail", "telecom")
@@ -49,8 +50,10 @@ def main() -> None:
             _row(workflow, name, tally, seconds if name == "eager" else None)
     for name, tally in total.items():
         _row("all", name, tally, None)
-    _tools(kept)
-    _agents(kept)
+    for table in (by_tool, by_agent):
+        print()
+        for workflow, figures in kept:
+            print("\n".join(table(figures, workflow)))
 
 
 def _floor_and_ceiling(episodes: Sequence[Episode], seed: int) -> dict[str, Tally]:
@@ -63,7 +66,7 @@ def _floor_and_ceiling(episodes: Sequence[Episode], seed: int) -> dict[str, Tall
         lived = [live_through(one, catalogue) for one in episodes]
         inside = [one for one in lived if one.episode.task in held]
         seen.extend(see_by_words([one for one in lived if one.episode.task not in held], inside, seed))
-    ceiling = tally_eager(seen, lambda one, at: bool(one.moment.later[at]))
+    ceiling = tally_eager(seen, lambda one, at: float(one.moment.later[at]))
     thresholds = calibrate(seen)
     best = Tally(calls=ceiling.calls, nanodollars=ceiling.nanodollars)
     for percent in range(99, 79, -1):
@@ -74,38 +77,8 @@ def _floor_and_ceiling(episodes: Sequence[Episode], seed: int) -> dict[str, Tall
 
 
 def _row(workflow: str, name: str, tally: Tally, seconds: float | None) -> None:
-    cost = 100 * tally.saved_nanodollars / max(tally.nanodollars, 1)
     told = f"{seconds:.0f}" if seconds is not None else ""
-    print(
-        f"| {workflow} | {name} | {tally.calls} | {100 * tally.saved_share:.1f} | "
-        f"{100 * tally.repeats / max(tally.calls, 1):.1f} | {cost:.1f} | {tally.emitted} | "
-        f"{100 * tally.precision:.1f} | {told} |",
-        flush=True,
-    )
-
-
-def _tools(kept: Sequence[tuple[str, StepFigures]]) -> None:
-    print("\n| workflow | read-only tool | recorded | could be filled | covered | emitted | precision % |")
-    print("|---|---|---|---|---|---|---|")
-    for workflow, figures in kept:
-        for tool, recorded in figures.recorded.most_common():
-            made = figures.eager.tools[tool]
-            precision = f"{100 * figures.eager.tool_hits[tool] / made:.1f}" if made else ""
-            print(
-                f"| {workflow} | {tool} | {recorded} | {figures.fillable[tool]} | {figures.covered[tool]} | {made} "
-                f"| {precision} |"
-            )
-
-
-def _agents(kept: Sequence[tuple[str, StepFigures]]) -> None:
-    print("\n| workflow | agent | calls | eager saved % | precision % | exact saved % | precision % |")
-    print("|---|---|---|---|---|---|---|")
-    for workflow, figures in kept:
-        for agent, (eager, exact) in sorted(figures.agents.items()):
-            print(
-                f"| {workflow} | {agent} | {eager.calls} | {100 * eager.saved_share:.1f} | {100 * eager.precision:.1f} "
-                f"| {100 * exact.saved_share:.1f} | {100 * exact.precision:.1f} |"
-            )
+    print(f"| {workflow} | {name} | {tally_cells(tally)} | {told} |", flush=True)
 
 
 if __name__ == "__main__":

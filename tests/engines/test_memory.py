@@ -64,5 +64,5 @@ def test_an_adapter_of_another_encoder_or_a_damaged_one_is_named(tmp_path):
     with pytest.raises(DataError, match=r"a\.npz.*do not fit.*train it on this encoder"):
         load_adapter(tmp_path / "a.npz", layers=6, width=8, rank=4)
     (tmp_path / "b.npz").write_bytes((tmp_path / "a.npz").read_bytes()[:100])
-    with pytest.raises(DataError, match=r"b\.npz: no arrays can be read"):
+    with pytest.raises(DataError, match=r"b\.npz.*no arrays can be read"):
         load_adapter(tmp_path / "b.npz", layers=2, width=8, rank=4)

@@ -103,9 +103,9 @@ class StepController:
 
 def eager_choice(model: StepModel, scored: Sequence[Scored]) -> Choice:
     """Every call that is likely enough to be made later and that is likely now."""
-    limits = model.facts.thresholds
-    least = 2.0 if limits.eager is None else limits.eager
-    sure = [one for one in scored if one.chance >= least and one.candidate.call.name not in limits.silent]
+    limit = model.facts.thresholds.eager
+    least = 2.0 if limit is None else limit
+    sure = [one for one in scored if one.chance >= least]
     if not sure:
         best = max((one.chance for one in scored), default=0.0)
         return Choice(confidence=best, reason="below its threshold" if scored else "nothing it could fill")

@@ -4,12 +4,9 @@ Plain files: `step.json` (recipes, rates, cue tables, thresholds) and `trees.npz
 """
 
 import hashlib
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
-from zipfile import BadZipFile
 
 import msgspec
 import numpy as np
@@ -22,6 +19,7 @@ from trimtab.controllers.features import NAMES, Catalogue, feature_rows
 from trimtab.controllers.scene import Scene
 from trimtab.controllers.trees import Trees
 from trimtab.core.errors import DataError
+from trimtab.engines import read_arrays
 
 Floats = NDArray[np.float64]
 STEP_FILE, TREES_FILE = "step.json", "trees.npz"
@@ -29,34 +27,33 @@ _ENSEMBLES = ("later", "next", "action")
 _ARRAYS = ("feature", "threshold", "left", "right", "value", "roots")
 _LEAST = 1e-4
 _PARTS = (*_ARRAYS, "depth", "base")
-# What numpy, zipfile and zlib raise for a damaged archive.
-_UNREADABLE = (OSError, ValueError, LookupError, EOFError, RuntimeError, TypeError, BadZipFile, zlib.error)
 
 
 class Thresholds(msgspec.Struct, frozen=True):
     """From where on a candidate is called; None: never.
 
     Eager: the calibrated chance that the call comes true is at least `eager` and it is likely now (above `gate`).
-    `weights` make that chance of the log-odds of later and next, and an offset; each tool has an offset of its own.
+    `weights` make that chance of the log-odds of later and next, and an offset; each tool has an offset of its own
+    (`offsets`), and so has each agent (`agents`; one that was not met has none).
     Exact: the chance that the whole action is the model's own.
-    `silent` are tools whose emissions did not keep the promise in validation.
     """
 
     weights: tuple[float, float, float] = (1.0, 0.0, 0.0)
     offsets: dict[str, float] = {}
-    gate: float = 0.65
+    agents: dict[str, float] = {}
+    gate: float = 0.35
     eager: float | None = None
     exact: float | None = None
-    silent: tuple[str, ...] = ()
 
-    def chances(self, later: Floats, following: Floats, tools: Sequence[str]) -> Floats:
-        """The calibrated chance [n] that each candidate comes true; 0 where it is not likely now or is silent."""
+    def chances(self, later: Floats, following: Floats, tools: Sequence[str], agent: str) -> Floats:
+        """The calibrated chance [n] that each candidate comes true; 0 where it is not likely now."""
         own = np.array([self.offsets.get(tool, 0.0) for tool in tools])
         odds = (
             self.weights[0] * _log_odds(later)
             + self.weights[1] * _log_odds(following)
             + self.weights[2]
             + own
+            + self.agents.get(agent, 0.0)
         )
         return np.where(following > self.gate, 1.0 / (1.0 + np.exp(-odds)), 0.0)
 
@@ -114,7 +111,8 @@ class StepModel:
             return []
         rows = feature_rows(scene, found, catalogue, agent, self._cues(found, scene))[live]
         later, following = self.later.probability(rows), self.next.probability(rows)
-        chances = self.facts.thresholds.chances(later, following, [found[at].call.name for at in live])
+        tools = [found[at].call.name for at in live]
+        chances = self.facts.thresholds.chances(later, following, tools, agent)
         scores = zip(live, later.tolist(), following.tolist(), chances.tolist(), rows, strict=True)
         return [Scored(found[at], p, q, chance, row) for at, p, q, chance, row in scores]
 
@@ -151,13 +149,12 @@ class StepModel:
         """Read both files. Raises DataError naming file, field and remedy."""
         facts = _facts(folder / STEP_FILE)
         path = folder / TREES_FILE
-        name = "$"
+        arrays = read_arrays(path)
+        name, found = "$", {}
         try:
-            found = {}
-            with np.load(BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
-                for name in _ENSEMBLES:
-                    found[name] = _trees(arrays, name)
-        except _UNREADABLE as error:
+            for name in _ENSEMBLES:
+                found[name] = _trees(arrays, name)
+        except (ValueError, TypeError, LookupError, OverflowError) as error:
             problem = f"cannot read the trees: {error}"
             raise DataError(problem, file=str(path), field=name, remedy=_REMEDY) from error
         return cls(facts, **found)

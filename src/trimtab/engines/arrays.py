@@ -1,7 +1,9 @@
 """Named arrays in one file, without pickles."""
 
+import zlib
 from io import BytesIO
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 from zipfile import BadZipFile
 
@@ -10,6 +12,9 @@ from numpy.typing import NDArray
 
 from trimtab.core.errors import DataError
 
+# What zipfile, zlib and numpy's reading of headers raise for a damaged archive.
+_DAMAGED = (BadZipFile, zlib.error, EOFError, TokenError, SyntaxError)
+_UNREADABLE = (OSError, ValueError, TypeError, LookupError, AttributeError, RuntimeError, *_DAMAGED)
 REMEDY = "fetch the controller's folder again, or train it again"
 
 
@@ -17,13 +22,17 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
     """All arrays of an .npz file.
 
     Raises:
-        DataError: missing or damaged.
+        DataError: missing or damaged; the field is the array at fault, or `$`.
     """
+    name, found = "$", {}
     try:
         with np.load(BytesIO(path.read_bytes()), allow_pickle=False) as stored:
-            return {name: stored[name] for name in stored.files}
-    except (OSError, ValueError, BadZipFile, EOFError, AttributeError) as error:
-        raise DataError(f"no arrays can be read: {error}", file=str(path), remedy=REMEDY) from error
+            for name in stored.files:
+                found[name] = stored[name]
+    except _UNREADABLE as error:
+        problem = f"no arrays can be read: {error}"
+        raise DataError(problem, file=str(path), field=name, remedy=REMEDY) from error
+    return found
 
 
 def part(arrays: dict[str, NDArray[Any]], name: str, path: Path) -> NDArray[Any]:

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
-import numpy as np
 
 from trimtab.controllers import Catalogue, Profile, Thresholds, profile_of, tool_digests
 from trimtab.core.errors import DataError
@@ -29,7 +28,7 @@ from trimtab.learning.step_fit import (
 from trimtab.learning.step_judge import Tally, by_episode, judge_eager, judge_exact
 from trimtab.learning.step_thresholds import choose_thresholds, eager_emits
 
-_INNER_FOLDS = 4
+_INNER_FOLDS = 5
 _FEWEST_TASKS = 4
 Progress = Callable[[int, int, str], None]
 
@@ -225,9 +224,8 @@ def _said(one: Seen, thresholds: Thresholds) -> float | None:
     """The confidence of what would be answered at this moment; None where it abstains."""
     if thresholds.eager is None or not len(one.later):
         return None
-    chances = thresholds.chances(one.later, one.next, one.moment.tools)
-    silent = np.array([tool in thresholds.silent for tool in one.moment.tools])
-    sure = chances[(chances >= thresholds.eager) & ~silent]
+    chances = thresholds.chances(one.later, one.next, one.moment.tools, one.lived.episode.agent)
+    sure = chances[chances >= thresholds.eager]
     return float(sure.min()) if len(sure) else None
 
 

@@ -25,6 +25,7 @@ from trimtab.controllers import (
 )
 from trimtab.learning.boosting import CAUTIOUS, fit_trees
 from trimtab.learning.cue_counts import CueCounts
+from trimtab.learning.forest import blend, fit_forest
 from trimtab.learning.moments import Lived, Moment
 
 FAILED_WEIGHT = 1.0
@@ -71,8 +72,16 @@ def fit_step(lived: Sequence[Lived], catalogue: Catalogue, seed: int) -> Fitted:
         np.concatenate([getattr(moment, which) for _, moment in moments]) if rows else np.zeros(0, bool)
         for which in ("later", "next")
     ]
-    later, following = (fit_trees(stacked, label, weights, seed) for label in labels)
+    later, following = (_grow(stacked, label, weights, seed) for label in labels)
     return Fitted(catalogue, cues, later, following)
+
+
+def _grow(rows: NDArray[np.float32], labels: NDArray[np.bool_], weights: Floats, seed: int) -> Trees:
+    """Boosted trees, blended with a forest where there is anything to tell apart."""
+    boosted = fit_trees(rows, labels, weights, seed)
+    if not labels.any() or labels.all():
+        return boosted
+    return blend(boosted, fit_forest(rows, labels, weights, seed))
 
 
 def _weights(one: Lived, moment: Moment) -> Floats:

@@ -11,17 +11,20 @@ from dataclasses import dataclass, field
 
 from trimtab.learning.step_fit import Seen, is_exact
 
+_SUMS = ("calls", "saved", "repeats", "emitted", "hits", "expected", "nanodollars", "saved_nanodollars")
+
 
 @dataclass(slots=True)
 class Tally:
-    """Sums over replies. `repeats` are saved replies that only asked again for what stood already; money counts
-    replies of known price."""
+    """Sums over replies. `repeats` are saved replies that only asked again for what stood already; `expected` is the
+    sum of the emissions' chances; money counts replies of known price."""
 
     calls: int = 0
     saved: int = 0
     repeats: int = 0
     emitted: int = 0
     hits: int = 0
+    expected: float = 0.0
     nanodollars: int = 0
     saved_nanodollars: int = 0
     tools: Counter[str] = field(default_factory=Counter)
@@ -33,19 +36,25 @@ class Tally:
         return self.hits / self.emitted if self.emitted else 1.0
 
     @property
+    def expected_precision(self) -> float:
+        """What the chances said the precision would be."""
+        return self.expected / self.emitted if self.emitted else 1.0
+
+    @property
     def saved_share(self) -> float:
         """The share of all replies that need no model."""
         return self.saved / self.calls if self.calls else 0.0
 
     def add(self, other: "Tally") -> None:
         """Put another's sums to these."""
-        for name in ("calls", "saved", "repeats", "emitted", "hits", "nanodollars", "saved_nanodollars"):
+        for name in _SUMS:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.tools.update(other.tools)
         self.tool_hits.update(other.tool_hits)
 
 
-Emit = Callable[[Seen, int], bool]
+# The chance with which a moment's candidate is emitted; 0: it is not.
+Emit = Callable[[Seen, int], float]
 
 
 def by_episode(seen: Iterable[Seen]) -> dict[str, list[Seen]]:
@@ -77,9 +86,10 @@ def judge_eager(moments: Sequence[Seen], emits: Emit) -> Tally:
 
 def _emit(one: Seen, emits: Emit, emitted: set[str], tally: Tally) -> None:
     for at, (key, tool) in enumerate(zip(one.moment.keys, one.moment.tools, strict=True)):
-        if key in emitted or not emits(one, at):
+        if key in emitted or not (chance := emits(one, at)):
             continue
         emitted.add(key)
+        tally.expected += chance
         hit = bool(one.moment.later[at])
         tally.emitted += 1
         tally.hits += hit

@@ -15,8 +15,10 @@ from trimtab.learning.course_terms import CourseTerms
 from trimtab.learning.episodes import Episode, read_episodes
 from trimtab.learning.packaging import pack, versions_of
 from trimtab.learning.step_course import StepLesson, StepTerms, learn_step, lesson_digest, metrics_of
+from trimtab.learning.step_report import held_out_markdown
 from trimtab.learning.workbench import Shelf, Workbench, digest_file
 
+HELD_OUT_FILE = "held_out.md"
 _PACKAGES = ("trimtab", "numpy", "scikit-learn")
 
 
@@ -65,6 +67,8 @@ class StepCourse:
                 episodes, terms, shelf.folder / "controller",
                 lambda done, total, what: self.progress(what, done / max(total, 1)),
             )  # fmt: skip
+            report = shelf.folder / "controller" / HELD_OUT_FILE
+            report.write_text(held_out_markdown(lesson.figures), encoding="utf-8")
             shelf.keep("manifest.json", self._manifest(lesson))
             shelf.finish()
         self.report = shelf.need("manifest.json", Manifest).report
