@@ -9,6 +9,7 @@ one is measured as it serves. One thread, one text at a time where nothing else 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import importlib.metadata
 import random
 import subprocess
@@ -16,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +25,9 @@ import openvino
 from openvino import opset13 as ops
 
 from bench.texts import load_set
-from trimtab.engines import load_encoder
+from trimtab.controllers import Answer, Conversation, Decided, Question
+from trimtab.controllers.door import Door
+from trimtab.engines import Encoder, load_encoder
 
 SERVE_ONLY = ("numpy", "openvino", "openvino-telemetry", "tokenizers", "msgspec")
 SETTINGS = {
@@ -104,6 +108,47 @@ def level_1(folder: Path, budget_seconds: float) -> list[tuple[str, ...]]:
             )
         )
     return rows
+
+
+def at_work(folder: Path, budget_seconds: float) -> list[tuple[str, ...]]:
+    """Calls of 32 tokens as a gateway asks them, from the event loop through the door to the encoder's thread: a lone
+    call, and 64 that come at once; one at a time, and what waits together."""
+    encoder, chosen = load_encoder(folder), random.Random(0)
+    rows = []
+    for calls in (1, 64):
+        for name, most_at_once in (("one at a time", 1), ("what waits goes in together", 16)):
+            waits, spans = asyncio.run(_ask_at_once(encoder, chosen, calls, most_at_once, budget_seconds))
+            shown = (np.percentile(waits, 50), np.percentile(waits, 95), np.median(spans))
+            rows.append((f"{calls} at once", name, *(f"{1e3 * each:.2f}" for each in shown)))
+    return rows
+
+
+async def _ask_at_once(
+    encoder: Encoder, chosen: random.Random, calls: int, most_at_once: int, budget_seconds: float
+) -> tuple[list[float], list[float]]:
+    """Seconds that each call waited, and that each burst took in all."""
+    said = Decided(Answer("", "", "classify"))
+
+    def work(questions: Sequence[Question]) -> list[Decided | Exception]:
+        encoder.encode([each.text for each in questions])
+        return [said] * len(questions)
+
+    async def ask(text: str) -> float:
+        begun = time.perf_counter()
+        await door.ask(Question(Conversation(()), text), 60)
+        return time.perf_counter() - begun
+
+    waits: list[float] = []
+    spans: list[float] = []
+    with ThreadPoolExecutor(1) as thread:
+        door = Door(work, thread, most_at_once=most_at_once)
+        until = time.perf_counter() + budget_seconds
+        while time.perf_counter() < until or len(spans) < 4:
+            texts = [" ".join(chosen.choices(COMMON, k=30)) for _ in range(calls)]
+            begun = time.perf_counter()
+            waits += await asyncio.gather(*(ask(text) for text in texts))
+            spans.append(time.perf_counter() - begun)
+    return waits, spans
 
 
 # One token each in the vocabulary of uncased BERT encoders.
@@ -190,7 +235,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as made:
         folder = asked.folder or Path(made) / "base"
         if not asked.folder:
-            from trimtab.learning.text import write_base
+            from trimtab.learning.text_variants import write_base
 
             write_base(folder, [each.text for each in load_set("banking77")[0][:300]])
         table("Level 0, µs a text", ("text", "p50", "p95", "p99"), level_0(budget))
@@ -204,6 +249,8 @@ def main() -> None:
             "int8 peak, Gop/s",
         )
         table("Level 1, one thread", heads, level_1(folder, budget))
+        served = ("calls", "how", "p50 ms", "p95 ms", "all done, ms")
+        table("Level 1 at work, one thread", served, at_work(folder, budget))
         table("Start, s", ("", "imports", "ready", "whole process"), start_up(folder))
     table("Installed to serve, MB", ("package", "MB"), on_disk())
 

@@ -7,8 +7,11 @@ from typer.testing import CliRunner
 
 from controllers.tiny import tiny_loaders
 from dispatch.test_decide import HEADERS, RULES, SETTINGS, ask, staffed  # noqa: F401
+from trimtab.app.recheck import Rechecker
 from trimtab.cli import app
+from trimtab.config import ServerSettings, Settings
 from trimtab.controllers import Registry
+from trimtab.core.errors import DataError
 
 runner = CliRunner()
 
@@ -50,7 +53,9 @@ def alter(config):
 async def test_stored_decisions_come_out_the_same(recorded):
     code, found = invoke(recorded)
     assert (code, found["same"], found["differ"]) == (0, 4, 0)
-    assert list(found["unchecked"]) == ["it was late or failed, so nothing was decided"]
+    assert list(found["unchecked"]) == [
+        "it was late, failed or could not read the call, so nothing was decided"
+    ]
 
 
 async def test_exported_decisions_come_out_the_same(recorded, tmp_path):
@@ -80,3 +85,15 @@ async def test_other_settings_are_other_inputs(recorded):
 async def test_a_version_that_is_gone_is_said(recorded):
     Registry(recorded.parent / "house" / "controllers").delete("support", "step", "1")
     assert any("cannot be loaded" in reason for reason in invoke(recorded)[1]["unchecked"])
+
+
+def test_a_recheck_that_breaks_off_leaves_no_thread(tmp_path):
+    def recorded():
+        raise DataError("cut short", file="out.jsonl")
+        yield
+
+    rechecker = Rechecker(Settings(server=ServerSettings(data=str(tmp_path))))
+    with pytest.raises(DataError, match="cut short"):
+        rechecker.check(recorded())
+    with pytest.raises(RuntimeError, match="shutdown"):
+        rechecker._desk.thread.submit(print)

@@ -29,6 +29,16 @@ def test_after_a_write_it_would_have_been_stale():
     assert outcomes(agreement, A, W, B) == [False]
 
 
+def test_it_is_told_whether_the_model_or_the_champion_made_the_call():
+    own = ToolCall("read", {"n": 2}, "call_tt7")
+    agreement = Agreement()
+    for made, mode in ((B, "shadow"), (own, "champion")):
+        list(agreement.expect("acme", "r", [B], 3, 1, "shadow"))
+        assert [each.mode for each in agreement.settle("acme", "r", told(A, made))] == [mode]
+    list(agreement.expect("acme", "r", [B], 3, 1, "champion"))
+    assert [each.mode for each in agreement.give_up("acme", "r")] == ["champion"]
+
+
 def test_what_never_comes_is_not_agreed_upon():
     agreement = Agreement()
     list(agreement.expect("acme", "r", [B], 3, seen=1))

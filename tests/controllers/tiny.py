@@ -6,10 +6,20 @@ A rule is `{"when": text, "calls": [[name, arguments], ...] or "label": text, "c
 
 import json
 import time
+from collections import Counter
 
 from trimtab.controllers import Answer, Manifest, Profile, Report, ToolCall, last_said
 
 PASSED = Report(passed=True, digest="abc123", held_out="other tasks", metrics={"precision": 0.99})
+
+
+class Hesitant(Counter):
+    """A counter that lets other threads run between reading and writing, as any interpreter may."""
+
+    def __getitem__(self, key):
+        value = super().get(key, 0)
+        time.sleep(0)
+        return value
 
 
 def tiny(folder, _bench):
@@ -44,5 +54,6 @@ def pack(registry, folder, rules, kind="step", workflow="support", version="1", 
     """A package with these rules in the registry."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "rules.json").write_text(json.dumps(rules))
-    more = {"report": PASSED, "profile": Profile(50, (0,) * 10 + (50,))} | more
+    thresholds = {"eager": 0.9, "exact": 0.9} if kind == "step" else {"rules": 0.9}
+    more = {"report": PASSED, "profile": Profile(50, (0,) * 10 + (50,)), "thresholds": thresholds} | more
     return registry.add(folder, manifest(kind, workflow, version, **more))

@@ -23,6 +23,7 @@ latency_milliseconds = 2000
 read_only = ["get_order", "get_user"]
 """
 HEADERS = {"x-trimtab-workflow": "support", "x-trimtab-run": "r-1", "x-trimtab-step": "plan"}
+PICTURE = "data:image/png;base64,iVBORw0KGgo="
 RULES = [
     {"when": "both", "calls": [["get_order", {"id": "W1"}], ["get_user", {"id": "U1"}]]},
     {"when": "order", "calls": [["get_order", {"id": "W1"}]], "confidence": 0.995},
@@ -376,6 +377,28 @@ async def test_an_answer_without_a_model_needs_no_money(staffed, upstream):
     assert upstream.seen == []
 
 
+async def test_a_budget_used_up_stops_the_model_and_not_the_controller(staffed, upstream):
+    budget = '[[budget]]\nscope = "tenant"\nlimit_usd = 0.002\nwindow = "day"\n'
+    served = await staffed(settings=budget + SETTINGS)
+    statuses = []
+    while 402 not in statuses:
+        assert len(statuses) < 100
+        statuses.append((await served.post(ask("else", max_tokens=20), headers=HEADERS)).status)
+    spoken = len(upstream.seen)
+    answer = await served.post(ask(), headers=HEADERS)
+    assert (answer.status, answer.headers["x-trimtab-cost-nanodollars"]) == (200, "0")
+    assert len(upstream.seen) == spoken > 0
+
+
+async def test_a_rate_limit_holds_for_what_a_controller_answers_too(staffed, upstream):
+    served = await staffed(settings='[[rate]]\nscope = "tenant"\nrequests_per_minute = 2\n' + SETTINGS)
+    answers = [await served.post(ask(), headers=HEADERS) for _ in range(4)]
+    assert [answer.status for answer in answers][:2] == [200, 200]
+    assert answers[-1].status == 429
+    assert int(answers[-1].headers["retry-after"]) > 0
+    assert upstream.seen == []
+
+
 async def test_tools_with_a_price_are_charged_all_the_same(staffed, upstream):
     served = await staffed(settings='[[tool]]\nname = "get_user"\nprice_usd = 0.01\n' + SETTINGS)
     call = {"id": "c1", "type": "function", "function": {"name": "get_user", "arguments": '{"id": "U1"}'}}
@@ -413,3 +436,142 @@ async def test_odd_bodies_are_the_models(staffed, upstream, monkeypatch):
 async def test_any_text_is_decided_upon_or_left(staffed, text):
     served = await staffed()
     assert (await served.post(ask(text), headers=HEADERS)).status == 200
+
+
+TEXT = {"type": "text", "text": "my order?"}
+IMAGE = {"type": "image_url", "image_url": {"url": PICTURE}}
+SOUND = {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}}
+FILE = {"type": "file", "file": {"file_id": "f1"}}
+LOOKED_UP = [
+    {"role": "assistant", "content": None, "tool_calls": [
+        {"id": "c1", "type": "function", "function": {"name": "get_user", "arguments": '{"id": "U1"}'}}
+    ]},
+    {"role": "tool", "tool_call_id": "c1", "content": "{}"},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        [{"role": "user", "content": [IMAGE]}],
+        [{"role": "user", "content": [SOUND]}],
+        [{"role": "user", "content": [FILE, TEXT]}],
+        [{"role": "user", "content": [TEXT, IMAGE]}],
+        [{"role": "user", "content": [TEXT, {"type": "order_card", "text": "my order?"}]}],
+        [{"role": "user", "content": [{"type": "text"}, TEXT]}],
+        [{"role": "user", "content": [IMAGE]}, {"role": "user", "content": "my order?"}],
+        [
+            {"role": "user", "content": [IMAGE]},
+            {"role": "system", "content": "Be brief."},
+            {"role": "user", "content": "my order?"},
+        ],
+        [{"role": "user", "content": [TEXT, IMAGE]}, *LOOKED_UP],
+        [
+            {"role": "user", "content": "my order?"},
+            LOOKED_UP[0],
+            {"role": "tool", "tool_call_id": "c1", "content": [IMAGE]},
+        ],
+    ],
+)
+async def test_what_the_user_said_last_and_nobody_can_read_is_the_models(staffed, upstream, messages):
+    served = await staffed([{"when": "", "calls": [["get_order", {"id": "W1"}]]}])
+    await served.post(ask(messages=messages), headers=HEADERS)
+    assert len(upstream.seen) == 1
+    (decision,) = json.loads((await served.call()).controllers)
+    assert not decision["followed"]
+    assert "which no controller reads" in decision["reasons"][0]
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        [{"role": "user", "content": [TEXT]}],
+        [{"role": "user", "content": [{"text": "my order?"}]}],
+        [{"role": "user", "content": [IMAGE]}, *LOOKED_UP, {"role": "user", "content": "my order?"}],
+        [
+            {"role": "user", "content": "my order?"},
+            LOOKED_UP[0] | {"content": [{"type": "refusal", "refusal": "no"}]},
+            LOOKED_UP[1],
+        ],
+    ],
+)
+async def test_pictures_of_earlier_turns_and_the_models_own_words_are_no_bar(staffed, upstream, messages):
+    served = await staffed([{"when": "", "calls": [["get_order", {"id": "W1"}]]}])
+    await served.post(ask(messages=messages), headers=HEADERS)
+    assert upstream.seen == []
+
+
+async def test_a_picture_in_messages_is_the_models_too(staffed, upstream):
+    served = await staffed()
+    source = {"type": "base64", "media_type": "image/png", "data": "iVBORw0KGgo="}
+    content = [{"type": "image", "source": source}, TEXT]
+    body = {"model": "gpt-small", "max_tokens": 50, "tools": [{"name": "get_order", "input_schema": LOOK_UP}]}
+    await served.post(body | {"messages": [{"role": "user", "content": content}]}, "/v1/messages", HEADERS)
+    (decision,) = json.loads((await served.call()).controllers)
+    assert "image_url" in decision["reasons"][0]
+
+
+async def test_a_picture_slips_past_no_gate(staffed, upstream):
+    messages = [{"role": "user", "content": [{"type": "text", "text": "evil"}, IMAGE]}]
+    served = await staffed([{"when": "evil", "label": "refuse"}], "gate")
+    assert (await served.post(ask(messages=messages), headers=HEADERS)).status == 403
+    assert upstream.seen == []
+
+
+async def test_a_picture_steers_no_route(staffed, upstream):
+    settings = '[[endpoint]]\nname = "other"\nurl = "UPSTREAM"\nmodels = ["tiny"]\n'
+    settings += '[workflow.support]\nroutes = { easy = ["tiny"] }\n'
+    served = await staffed([{"when": "", "label": "easy"}], "route", settings=settings)
+    for content in ("easy one", [TEXT, IMAGE]):
+        await served.post(ask(messages=[{"role": "user", "content": content}], tools=None), headers=HEADERS)
+    assert [call.model for call in await served.calls()] == ["tiny", "gpt-small"]
+
+
+def hinted(place="function", name="cancel_order", **hints):
+    """The tools, one of them with MCP's annotations."""
+    tools = json.loads(json.dumps(TOOLS))
+    one = next(tool for tool in tools if tool["function"]["name"] == name)
+    (one["function"] if place == "function" else one)["annotations"] = hints
+    return tools
+
+
+TRUSTING = SETTINGS + "trust_hints = true\n"
+
+
+@pytest.mark.parametrize(
+    ("settings", "text", "tools", "answered"),
+    [
+        (TRUSTING, "cancel", hinted(readOnlyHint=True), True),
+        (TRUSTING, "cancel", hinted("tool", readOnlyHint=True), True),
+        (TRUSTING, "cancel", hinted(readOnlyHint=True, destructiveHint=False, title="It"), True),
+        (SETTINGS, "cancel", hinted(readOnlyHint=True), False),
+        (TRUSTING, "cancel", hinted(readOnlyHint=False), False),
+        (TRUSTING, "cancel", hinted(readOnlyHint=True, destructiveHint=True), False),
+        (TRUSTING, "cancel", hinted(readOnlyHint="true"), False),
+        (TRUSTING, "cancel", hinted(name="get_user", readOnlyHint=True), False),
+        (SETTINGS, "order", hinted(name="get_order", destructiveHint=True), False),
+        (SETTINGS, "order", hinted("tool", "get_order", destructiveHint="yes"), False),
+        (SETTINGS, "order", hinted(name="get_order", readOnlyHint=False), True),
+        (SETTINGS, "order", hinted(name="get_order", destructiveHint=None), True),
+        (SETTINGS + 'write_allowed = ["cancel_order"]\n', "cancel", hinted(destructiveHint=True), True),
+    ],
+)
+async def test_a_tools_own_word_counts_where_settings_trust_it_and_a_warning_always(
+    staffed, upstream, settings, text, tools, answered
+):
+    served = await staffed(settings=settings)
+    assert (await served.post(ask(text, tools=tools), headers=HEADERS)).status == 200
+    assert len(upstream.seen) == (0 if answered else 1)
+
+
+@pytest.mark.parametrize("path", ["/v1/messages", "/v1/responses"])
+async def test_hints_are_read_on_every_surface(staffed, upstream, path):
+    served = await staffed(settings=TRUSTING)
+    tool = {"name": "cancel_order", "annotations": {"readOnlyHint": True}}
+    if path == "/v1/messages":
+        body = {"max_tokens": 50, "tools": [tool | {"input_schema": LOOK_UP}]}
+        body["messages"] = [{"role": "user", "content": "cancel"}]
+    else:
+        body = {"input": "cancel", "tools": [tool | {"type": "function", "parameters": LOOK_UP}]}
+    assert (await served.post(body | {"model": "gpt-small"}, path, HEADERS)).status == 200
+    assert upstream.seen == []

@@ -10,7 +10,7 @@ from gateway.served import endpoint
 from trimtab.store import StateRow, controllers
 from trimtab.store.schema import controller_tally
 
-from .test_decide import HEADERS, SETTINGS, ask
+from .test_decide import HEADERS, PICTURE, SETTINGS, ask
 
 RULES = [{"when": "order", "calls": [["get_order", {"id": "W1"}]], "confidence": 0.995}]
 
@@ -47,12 +47,14 @@ async def shadowed(serve, upstream, monkeypatch, tmp_path):
     return served
 
 
-async def tallies(served):
+async def tallies(served, mode="shadow", version="1"):
     await served.house.onlooker.settled()
     await served.house.roster.tally.flush()
     rows = await served.rows(controller_tally)
     return {
-        (row.option, row.bin): (row.decided, row.judged, row.agreed) for row in rows if row.mode == "shadow"
+        (row.option, row.bin): (row.decided, row.judged, row.agreed)
+        for row in rows
+        if (row.mode, row.version) == (mode, version)
     }
 
 
@@ -135,3 +137,44 @@ async def test_one_that_cannot_be_loaded_serves_nobody_and_breaks_nothing(shadow
     assert (await shadowed.post(ask(), headers=HEADERS)).status == 200
     assert "rules.json" in shadowed.house.roster.problems["support", "step", "1"]
     assert "does not work" in caplog.text
+
+
+async def test_calls_the_champion_answers_are_looked_at_too_and_counted_apart(shadowed, upstream, tmp_path):
+    champion = [*RULES, {"when": "who", "calls": [["get_user", {"id": "U1"}]]}]
+    pack(shadowed.house.roster._registry, tmp_path / "made", champion, version="2")
+    row = StateRow("support", "step", "2", "enabled", 0.0, "test")
+    await shadowed.house.database.run(lambda c: controllers.set_to_work(c, row))
+    await shadowed.house.roster.load()
+    for text in ("my order?", "who am I?", "something else"):
+        await shadowed.post(ask(text), headers=HEADERS)
+    assert len(upstream.seen) == 1
+    assert await tallies(shadowed, "champion") == {
+        ("*", 10): (1, 1, 1),
+        ("get_order", 10): (1, 1, 1),
+        ("*", -1): (1, 0, 0),
+    }
+    assert await tallies(shadowed, "shadow") == {("*", -1): (1, 0, 0)}
+    assert (await tallies(shadowed, "served", "2"))["*", 10] == (2, 0, 0)
+
+
+async def test_what_cannot_be_read_is_not_looked_at(shadowed):
+    content = [{"type": "text", "text": "my order?"}, {"type": "image_url", "image_url": {"url": PICTURE}}]
+    await shadowed.post(ask(messages=[{"role": "user", "content": content}]), headers=HEADERS)
+    assert await tallies(shadowed) == {}
+
+
+async def test_one_that_can_never_answer_is_told_of_in_the_log_once(
+    serve, upstream, monkeypatch, tmp_path, caplog
+):
+    monkeypatch.setattr("trimtab.controllers.roster.LOADERS", tiny_loaders())
+    quiet = SETTINGS.replace("[workflow.support]", "[workflow.support]\neager = false")
+    served = await serve(endpoint(upstream) + quiet)
+    roster = served.house.roster
+    pack(roster._registry, tmp_path / "made", RULES, thresholds={"eager": 0.98})
+    for at in (0.0, 1.0):
+        row = StateRow("support", "step", "1", "enabled", at, "test")
+        await served.house.database.run(lambda c, row=row: controllers.set_to_work(c, row))
+        await roster.load()
+    said = [each.message for each in caplog.records if "never answers" in each.message]
+    assert len(said) == 1
+    assert "controller support/step@1 is enabled: with eager = false" in said[0]

@@ -1,5 +1,8 @@
 """Who is at work, who said so, and what was counted."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 from trimtab.store import EventRow, StateRow, TallyRow, controllers, tallies
 
 
@@ -25,6 +28,32 @@ def test_one_version_of_a_kind_is_enabled_and_any_number_look_on(database):
     }
 
 
+def test_who_was_displaced_is_told(database):
+    def told(each):
+        return database.transact(lambda c: controllers.set_to_work(c, each))
+
+    assert [told(each) for each in (row("1"), row("2", "shadow"), row("9", kind="route"))] == ["", "", ""]
+    assert [told(each) for each in (row("2"), row("2"), row("1", "shadow"), row("2", "shadow"))] == [
+        "1",
+        "",
+        "",
+        "",
+    ]
+
+
+def test_two_who_enable_at_the_same_time_leave_one_enabled(database):
+    begun = threading.Barrier(4)
+
+    def enable(version):
+        begun.wait(10)
+        for _ in range(10):
+            database.transact(lambda c: controllers.set_to_work(c, row(version)))
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(enable, "1234"))
+    assert list(versions(database).values()) == ["enabled"]
+
+
 def test_an_enabled_one_may_be_put_back_to_look_on(database):
     put(database, row("1"), row("1", "shadow"))
     assert versions(database) == {("step", "1"): "shadow"}
@@ -32,17 +61,20 @@ def test_an_enabled_one_may_be_put_back_to_look_on(database):
 
 def test_one_or_all_are_laid_off(database):
     put(database, row("1"), row("2", "shadow"), row("9", kind="route"))
-    assert database.transact(lambda c: controllers.lay_off(c, "support", "step", "2")) == 1
-    assert database.transact(lambda c: controllers.lay_off(c, "support", "step")) == 1
+    assert database.transact(lambda c: controllers.lay_off(c, "support", "step", "2")) == ["2"]
+    assert database.transact(lambda c: controllers.lay_off(c, "support", "step")) == ["1"]
     assert versions(database) == {("route", "9"): "enabled"}
 
 
 def test_events_are_kept_in_order(database):
     for id, action in (("b", "disabled"), ("a", "enabled")):
-        event = EventRow(id, 1.0, "ada", action, "support", "step", "1", forced=True, report="d")
+        event = EventRow(id, 1.0, "ada", action, "support", "step", "1", forced=True, report="d", other="0")
         database.transact(lambda c, event=event: controllers.note(c, event))
     found = database.read(lambda c: controllers.events(c, "support", "step"))
-    assert [(event.action, event.forced) for event in found] == [("enabled", True), ("disabled", True)]
+    assert [(each.action, each.forced, each.other) for each in found] == [
+        ("enabled", True, "0"),
+        ("disabled", True, "0"),
+    ]
 
 
 def test_counts_add_up(database):

@@ -6,8 +6,10 @@ import random
 import socket
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
+from functools import partial
 
 from trimtab.app.policies import check_rules, policies_of, verifier_functions
+from trimtab.app.seating import silence_of
 from trimtab.app.store import controller_folder, database_for, journal_root
 from trimtab.app.verifying import verify_controllers
 from trimtab.app.watchers import build_watchers
@@ -64,7 +66,8 @@ class House:
         self.pool = Pool(
             settings, secrets_of(settings, os.environ, loaded.source), prices_of(settings), clock
         )
-        self.roster = Roster(Registry(controller_folder(settings)), database)
+        registry = Registry(controller_folder(settings))
+        self.roster = Roster(registry, database, silence=partial(silence_of, settings))
         self.onlooker = Onlooker(settings, self.roster)
         self.watchers = build_watchers(settings, self.pool, self.ledger, self.writer, self.roster)
         self.dispatch = self._dispatch(settings, ids)

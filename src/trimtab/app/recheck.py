@@ -62,6 +62,12 @@ class Rechecker:
 
     def check(self, recorded: Iterable[Recorded], progress: Callable[[], None] = lambda: None) -> Recheck:
         """Decide everything anew. Raises StoreUnavailable, DataError where the recorded cannot be read."""
+        try:
+            return self._check(recorded, progress)
+        finally:
+            self._desk.thread.shutdown(cancel_futures=True)
+
+    def _check(self, recorded: Iterable[Recorded], progress: Callable[[], None]) -> Recheck:
         same, differ = 0, 0
         unchecked: Counter[str] = Counter()
         differences: list[Difference] = []
@@ -75,19 +81,18 @@ class Rechecker:
                 unchecked[found] += 1
             else:
                 same += 1
-        self._desk.thread.shutdown()
         return Recheck(same, differ, dict(unchecked), tuple(differences))
 
     def _compare(self, each: Recorded) -> Difference | str:
         """What differs, why there is nothing to compare, or '' where all is the same."""
         decision = each.decision
         if not decision.inputs:
-            return "it was late or failed, so nothing was decided"
+            return "it was late, failed or could not read the call, so nothing was decided"
         host = self._host(decision.controller, decision.version)
         if isinstance(host, str):
             return host
         settings = self._settings.workflow.get(host.manifest.workflow, WorkflowSettings())
-        asking = read_asking(each.surface, each.request, frozenset(settings.tools.read_only))
+        asking = read_asking(each.surface, each.request, settings.tools)
         if asking is None:
             return "its request was not kept"
         now = host.decide(question_of(decision.kind, asking, settings, decision.agent))

@@ -1,13 +1,15 @@
 """What people do with controllers: see what there is, put a version to work, take it off. Each change is audited."""
 
 from collections import Counter
+from contextlib import ExitStack
+from pathlib import Path
 from typing import get_args
 
 import msgspec
 from sqlalchemy import Connection
 
 from trimtab.app.store import controller_folder
-from trimtab.config import Settings
+from trimtab.config import Settings, WorkflowSettings
 from trimtab.controllers import (
     ABSTAINED,
     BINS,
@@ -22,6 +24,8 @@ from trimtab.controllers import (
     drift_of,
     name_of,
     place_of,
+    read_manifest,
+    silence,
 )
 from trimtab.core import Clock, ControllerKind, IdSource
 from trimtab.core.errors import ConfigError, DataError
@@ -52,14 +56,27 @@ class Address(msgspec.Struct, frozen=True):
 
 
 class Seat(msgspec.Struct, frozen=True):
-    """A version as it stands. `manifest` None: `problem` says why it cannot be read."""
+    """A version as it stands. `problem` says which file is damaged, and the remedy (`manifest` is None where that one
+    cannot be read); `silence` why the settings keep it from ever answering."""
 
     address: Address
     state: str
     manifest: Manifest | None
     problem: str = ""
+    silence: str = ""
     answered: int = 0
     abstained: int = 0
+
+    @property
+    def standing(self) -> str:
+        """Its state for people."""
+        if not self.problem:
+            return self.state
+        return (
+            f"damaged: {self.problem}"
+            if self.state == "disabled"
+            else f"{self.state}, damaged: {self.problem}"
+        )
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -94,39 +111,32 @@ def address_of(text: str) -> Address:
     return Address(workflow, kind, version)
 
 
+def silence_of(settings: Settings, manifest: Manifest) -> str:
+    """Why a version would never answer under these settings; '' where it may."""
+    known = settings.workflow.get(manifest.workflow, WorkflowSettings())
+    if known.controllers is not None and manifest.kind not in known.controllers:
+        return f"the settings keep {manifest.kind} controllers out of the workflow, so it never answers"
+    return silence(manifest, eager=known.eager)
+
+
 class Seating:
     """Constructed for one command."""
 
     def __init__(self, settings: Settings, database: Database, clock: Clock) -> None:
         self.registry = Registry(controller_folder(settings))
-        self._database, self._clock = database, clock
+        self._settings, self._database, self._clock = settings, database, clock
 
     def seats(self) -> list[Seat]:
-        """Everything that is in the registry or at work."""
-        rows, counted = self._database.read(lambda c: (controllers.at_work(c), tallies.everything(c)))
-        states = {(row.workflow, row.kind, row.version): row.state for row in rows}
-        found: list[Seat] = []
-        for each in self.registry.list():
-            place = _place(each)
-            found.append(
-                _seat(each, states.pop(place, "disabled"), [row for row in counted if _of(row) == place])
-            )
-        for place, state in states.items():
-            folder = self.registry.folder(*place)
-            found.append(Seat(Address(*place), state, None, f"{folder}: the folder is missing"))
-        return found
+        """Everything that is in the registry or at work; files are verified."""
+        return self._seats([self._verified(each) for each in self.registry.list()])
 
     def portrait(self, address: Address) -> Portrait:
         """All of one version; its files are verified. Raises ConfigError where there is none."""
         address = self.newest(address)
-        seat = next((seat for seat in self.seats() if seat.address == address), None)
+        listed = [each for each in self.registry.list() if Address(*_place(each)) == address]
+        seat = next((seat for seat in self._seats([self._verified(each) for each in listed])), None)
         if seat is None:
             raise _unknown(address)
-        if seat.manifest is not None:
-            try:
-                self.registry.open(address.workflow, address.kind, address.version)
-            except DataError as error:
-                seat = msgspec.structs.replace(seat, problem=str(error))
         counted, events = self._database.read(
             lambda c: (
                 tallies.of_kind(c, address.workflow, address.kind, address.version),
@@ -135,6 +145,12 @@ class Seating:
         )
         mine = tuple(event for event in events if event.version == address.version)
         return Portrait(seat, _drift(seat.manifest, counted), tuple(_line(row) for row in counted), mine)
+
+    def silence(self, address: Address) -> str:
+        """Why it would never answer under these settings; '' where it may. Raises ConfigError, DataError."""
+        address = self.newest(address)
+        home = self.registry.folder(address.workflow, address.kind, address.version)
+        return silence_of(self._settings, read_manifest(home))
 
     def put_to_work(
         self, address: Address, state: ControllerState, by: str, *, forced: bool = False
@@ -153,13 +169,19 @@ class Seating:
             )
             raise ConfigError(f"{address.title} is not enabled: {why}. `--force` enables it all the same")
         row = StateRow(address.workflow, address.kind, address.version, state, self._clock.now(), by)
-        action: ControllerAction = "enabled" if state == "enabled" else "shadowed"
-        event = self._event(
-            address, action, by, forced=forced and not passed, report=report.digest if report else ""
-        )
+        digest = report.digest if report else ""
 
         def work(connection: Connection) -> None:
-            controllers.set_to_work(connection, row)
+            controllers.take_turn(connection)
+            # It may have been deleted since its files were verified.
+            self.newest(address)
+            left = controllers.set_to_work(connection, row)
+            if left:
+                lost = msgspec.structs.replace(address, version=left)
+                controllers.note(connection, self._event(lost, "displaced", by, other=address.version))
+            action: ControllerAction = "enabled" if state == "enabled" else "shadowed"
+            is_forced = forced and not passed
+            event = self._event(address, action, by, forced=is_forced, report=digest, other=left)
             controllers.note(connection, event)
 
         self._database.transact(work)
@@ -169,10 +191,11 @@ class Seating:
         """Disable a version, or all of the kind where none is named. Returns how many were at work."""
 
         def work(connection: Connection) -> int:
-            count = controllers.lay_off(connection, address.workflow, address.kind, address.version)
-            if count:
-                controllers.note(connection, self._event(address, "disabled", by))
-            return count
+            gone = controllers.lay_off(connection, address.workflow, address.kind, address.version)
+            for version in gone:
+                each = msgspec.structs.replace(address, version=version)
+                controllers.note(connection, self._event(each, "disabled", by))
+            return len(gone)
 
         return self._database.transact(work)
 
@@ -184,19 +207,22 @@ class Seating:
             )
         self.newest(address)
         place = (address.workflow, address.kind, address.version)
-        rows = self._database.read(controllers.at_work)
-        if any((row.workflow, row.kind, row.version) == place for row in rows):
-            raise ConfigError(
-                f"{address.title} is at work; `trimtab controllers disable {address.title}` first"
-            )
-        if not self.registry.delete(*place):
-            raise _unknown(address)
+        with ExitStack() as undo:
 
-        def work(connection: Connection) -> None:
-            tallies.forget(connection, *place)
-            controllers.note(connection, self._event(address, "deleted", by))
+            def work(connection: Connection) -> Path:
+                controllers.take_turn(connection)
+                _require_idle(connection, address)
+                tallies.forget(connection, *place)
+                controllers.note(connection, self._event(address, "deleted", by))
+                gone = self.registry.set_aside(*place)
+                if gone is None:
+                    raise _unknown(address)
+                undo.callback(self.registry.put_back, gone, *place)
+                return gone
 
-        self._database.transact(work)
+            aside = self._database.transact(work)
+            undo.pop_all()
+        self.registry.discard(aside)
 
     def newest(self, address: Address) -> Address:
         """With a version: the one named, else the newest there is. Raises ConfigError."""
@@ -205,21 +231,50 @@ class Seating:
             raise _unknown(address)
         return address if address.version else msgspec.structs.replace(address, version=versions[-1])
 
+    def _verified(self, each: Package | Broken) -> Package | Broken:
+        """Broken too where a file is not what was packed."""
+        if isinstance(each, Package):
+            try:
+                self.registry.open(*_place(each))
+            except DataError as error:
+                return Broken(each.folder, str(error), each.manifest)
+        return each
+
+    def _seats(self, listed: list[Package | Broken]) -> list[Seat]:
+        """Those seats, and what is at work without being there."""
+        rows, counted = self._database.read(lambda c: (controllers.at_work(c), tallies.everything(c)))
+        states = {(row.workflow, row.kind, row.version): row.state for row in rows}
+        found: list[Seat] = []
+        for each in listed:
+            place = _place(each)
+            mine = [row for row in counted if (row.workflow, row.kind, row.version) == place]
+            quiet = silence_of(self._settings, each.manifest) if each.manifest else ""
+            found.append(_seat(each, states.pop(place, "disabled"), mine, quiet))
+        for place, state in states.items():
+            folder = self.registry.folder(*place)
+            if not folder.is_dir():
+                found.append(Seat(Address(*place), state, None, f"{folder}: the folder is missing"))
+        return found
+
     def _event(
-        self, address: Address, action: ControllerAction, by: str, *, forced: bool = False, report: str = ""
+        self,
+        address: Address,
+        action: ControllerAction,
+        by: str,
+        *,
+        forced: bool = False,
+        report: str = "",
+        other: str = "",
     ) -> EventRow:
         now = self._clock.now()
-        return EventRow(
-            IdSource().new(now),
-            now,
-            by,
-            action,
-            address.workflow,
-            address.kind,
-            address.version,
-            forced,
-            report,
-        )
+        place = (address.workflow, address.kind, address.version)
+        return EventRow(IdSource().new(now), now, by, action, *place, forced, report, other)
+
+
+def _require_idle(connection: Connection, address: Address) -> None:
+    place = (address.workflow, address.kind, address.version)
+    if any((row.workflow, row.kind, row.version) == place for row in controllers.at_work(connection)):
+        raise ConfigError(f"{address.title} is at work; `trimtab controllers disable {address.title}` first")
 
 
 def _unknown(address: Address) -> ConfigError:
@@ -230,17 +285,11 @@ def _place(each: Package | Broken) -> tuple[str, str, str]:
     return place_of(each.folder)
 
 
-def _of(row: TallyRow) -> tuple[str, str, str]:
-    return (row.workflow, row.kind, row.version)
-
-
-def _seat(each: Package | Broken, state: str, counted: list[TallyRow]) -> Seat:
+def _seat(each: Package | Broken, state: str, counted: list[TallyRow], quiet: str) -> Seat:
     bins = _bins(counted)
-    address = Address(*_place(each))
-    answered = bins.total() - bins[ABSTAINED]
-    manifest = each.manifest if isinstance(each, Package) else None
     problem = each.reason if isinstance(each, Broken) else ""
-    return Seat(address, state, manifest, problem, answered, bins[ABSTAINED])
+    answered = bins.total() - bins[ABSTAINED]
+    return Seat(Address(*_place(each)), state, each.manifest, problem, quiet, answered, bins[ABSTAINED])
 
 
 def _bins(counted: list[TallyRow]) -> Counter[int]:

@@ -18,7 +18,7 @@ By = Annotated[str, typer.Option(help="Who says so, for the audit; default who i
 
 @app.command("list")
 def list_controllers(config: Config = None, json: Json = False) -> None:
-    """List every version there is, and its state."""
+    """List every version there is, its state, and what is damaged: all files are verified."""
     with _seating(config) as seating:
         seats = seating.seats()
     if json:
@@ -29,15 +29,13 @@ def list_controllers(config: Config = None, json: Json = False) -> None:
     from trimtab.cli.moments import shown_time
     from trimtab.cli.tables import plain, print_wide
 
-    table = Table(
-        "controller", "version", "state", "created (UTC)", "evaluation", "answered", "left", "problem"
-    )
+    table = Table("controller", "version", "state", "created (UTC)", "evaluation", "answered", "left", "note")
     for seat in seats:
         manifest = seat.manifest
         table.add_row(
-            plain(f"{seat.address.workflow}/{seat.address.kind}"), plain(seat.address.version), seat.state,
+            plain(f"{seat.address.workflow}/{seat.address.kind}"), plain(seat.address.version), plain(seat.standing),
             shown_time(manifest.created) if manifest else "", _evaluation(seat), f"{seat.answered:,}",
-            f"{seat.abstained:,}", plain(seat.problem),
+            f"{seat.abstained:,}", plain(seat.silence),
         )  # fmt: skip
     print_wide(table)
 
@@ -62,7 +60,9 @@ def shadow(name: Name, by: By = "", config: Config = None) -> None:
 
     with _seating(config) as seating:
         done = seating.put_to_work(address_of(name), "shadow", by or _user())
+        silence = seating.silence(done)
     typer.echo(f"{done.title} looks on")
+    _warn(silence)
 
 
 @app.command()
@@ -79,7 +79,9 @@ def enable(
 
     with _seating(config) as seating:
         done = seating.put_to_work(address_of(name), "enabled", by or _user(), forced=force)
+        silence = seating.silence(done)
     typer.echo(f"{done.title} is enabled")
+    _warn(silence)
 
 
 @app.command()
@@ -120,6 +122,12 @@ def _seating(config: Config) -> "Iterator[Seating]":
 
     with open_database(config) as (settings, database):
         yield Seating(settings, database, SystemClock())
+
+
+def _warn(silence: str) -> None:
+    """Say why it will answer nothing; nothing where it may."""
+    if silence:
+        typer.echo(f"warning: {silence}", err=True)
 
 
 def _user() -> str:
@@ -167,7 +175,9 @@ def _print_portrait(portrait: "Portrait") -> None:
     from trimtab.controllers import card_markdown
 
     seat = portrait.seat
-    typer.echo(f"{seat.address.title}: {seat.state}" + (f"; {seat.problem}" if seat.problem else ""))
+    typer.echo(f"{seat.address.title}: {seat.standing}")
+    if seat.silence:
+        typer.echo(f"note: {seat.silence}")
     if seat.manifest is not None:
         typer.echo(card_markdown(seat.manifest))
     _say_drift(portrait)
@@ -182,7 +192,9 @@ def _print_portrait(portrait: "Portrait") -> None:
     for event in portrait.events:
         forced = ", forced" if event.forced else ""
         report = f", report {event.report}" if event.report else ""
-        typer.echo(f"{shown_time(event.at)} UTC {event.action} by {event.by}{forced}{report}")
+        said = {"displaced": f", {event.other} took its place", "enabled": f", in the place of {event.other}"}
+        other = said.get(event.action, "") if event.other else ""
+        typer.echo(f"{shown_time(event.at)} UTC {event.action} by {event.by}{forced}{report}{other}")
 
 
 def _say_drift(portrait: "Portrait") -> None:

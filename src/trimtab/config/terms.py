@@ -139,6 +139,13 @@ class WorkflowToolSettings(Table, frozen=True):
         tuple[Name, ...],
         Meta(description="Tools with side effects that a controller may call all the same."),
     ] = ()
+    trust_hints: Annotated[
+        bool,
+        Meta(
+            description="Take a tool for read-only where its declaration in the call carries MCP's `readOnlyHint`. "
+            "The client says so: only where every client of the workflow is trusted."
+        ),
+    ] = False
 
 
 class ClassifySettings(Table, frozen=True):

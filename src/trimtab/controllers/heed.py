@@ -9,7 +9,7 @@ import msgspec
 from trimtab.controllers.answer import Answer
 from trimtab.controllers.conversation import Conversation, ToolCall
 from trimtab.controllers.manifest import Manifest, tool_digest
-from trimtab.controllers.question import OWN_CALL, Question, Terms
+from trimtab.controllers.question import Question, Terms, is_own
 
 
 def heeded(answer: Answer, question: Question, manifest: Manifest) -> Answer:
@@ -48,7 +48,7 @@ def turns_in_a_row(conversation: Conversation) -> int:
 
 
 def _own(calls: tuple[ToolCall, ...]) -> bool:
-    return bool(calls) and all(call.id.startswith(OWN_CALL) for call in calls)
+    return bool(calls) and all(is_own(call) for call in calls)
 
 
 def _against(answer: Answer, question: Question, manifest: Manifest) -> str:

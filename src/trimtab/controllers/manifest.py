@@ -44,7 +44,8 @@ class Report(msgspec.Struct, frozen=True):
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`manifest.json`. `created` is epoch seconds; `tools` the digest of every tool the training saw, by name (empty:
-    any tool); `profile` how the controller decided on its validation runs; `licence` is the package's own.
+    any tool); `profile` how the controller decided on its validation runs; `licence` is the package's own; `shared`
+    the files outside of the package that it rests on, by their paths among the registry's shared encoders.
 
     `metrics` are those of validation; what held-out runs say stands in `report`, None where none were kept back.
     """
@@ -71,6 +72,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     report: Report | None = None
     profile: Profile | None = None
     files: tuple[PackedFile, ...] = ()
+    shared: tuple[PackedFile, ...] = ()
 
     def __post_init__(self) -> None:
         if not _VERSION.fullmatch(self.version):
@@ -87,6 +89,17 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def title(self) -> str:
         """Name and version, as replies and traces show them."""
         return f"{self.name}@{self.version}"
+
+
+def silence(manifest: Manifest, *, eager: bool) -> str:
+    """Why it would never answer, in a workflow whose settings say `eager`; '' where it may."""
+    if manifest.kind != "step":
+        return "" if manifest.thresholds else "none of its levels has a threshold, so it never answers"
+    way, other = ("eager", "exact") if eager else ("exact", "eager")
+    if way in manifest.thresholds:
+        return ""
+    hint = f"; it has one for eager = {str(not eager).lower()}" if other in manifest.thresholds else ""
+    return f"with eager = {str(eager).lower()} in the settings it has no threshold, so it never answers{hint}"
 
 
 def name_of(workflow: str, kind: str) -> str:

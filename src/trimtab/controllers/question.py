@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import msgspec
 
 from trimtab.controllers.answer import Answer
-from trimtab.controllers.conversation import Conversation
+from trimtab.controllers.conversation import Conversation, ToolCall
 
 OWN_CALL = "call_tt"
 """Ids of tool calls that a controller made begin so: that is how its turns are known when they come back."""
@@ -39,6 +39,11 @@ class Decided(msgspec.Struct, frozen=True):
     inputs: str = ""
     said: str = ""
     seconds: float = 0.0
+
+
+def is_own(call: ToolCall) -> bool:
+    """Whether a controller made the call."""
+    return call.id.startswith(OWN_CALL)
 
 
 def inputs_digest(question: Question) -> str:

@@ -7,7 +7,7 @@ database, not here.
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from urllib.parse import quote, unquote
 
@@ -15,12 +15,20 @@ import msgspec
 
 from trimtab.controllers.card import card_markdown
 from trimtab.controllers.manifest import Manifest, PackedFile
+from trimtab.controllers.shared import (
+    REMEDY,
+    SHARED,
+    files_of,
+    packed_files,
+    shared_files,
+    sync,
+    sync_all,
+    verify_files,
+)
 from trimtab.core.errors import DataError
 
 MANIFEST, SEAL = "manifest.json", "manifest.sha256"
 CARD, CARD_JSON = "card.md", "card.json"
-_CHUNK_BYTES = 1 << 20
-_REMEDY = "learn it again, or copy the folder again from where it was whole"
 _manifests = msgspec.json.Decoder(Manifest)
 
 
@@ -32,21 +40,24 @@ class Package(msgspec.Struct, frozen=True):
 
 
 class Broken(msgspec.Struct, frozen=True):
-    """A folder that should hold a controller and does not."""
+    """A folder that should hold a controller and does not, or not as it was packed; then `manifest` is there."""
 
     folder: Path
     reason: str
+    manifest: Manifest | None = None
 
 
 class Registry:
     """Constructed by `app/` and by `learning/`. Other processes may read and add at the same time.
 
-    `cache` is for what engines compile of the weights; it may be deleted at any time.
+    `cache` is for what engines compile of the weights; it may be deleted at any time. `shared` holds the encoders
+    that several packages rest on.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self.cache = root / ".compiled"
+        self.shared = root / SHARED
 
     def folder(self, workflow: str, kind: str, version: str = "") -> Path:
         """Where a version stands, or all of a kind."""
@@ -68,9 +79,9 @@ class Registry:
             partial.parent.mkdir(parents=True, exist_ok=True)
             shutil.copytree(folder, partial, ignore=shutil.ignore_patterns(MANIFEST, SEAL))
             packed = _pack(partial, manifest)
-            _sync_all(partial)
+            sync_all(partial)
             partial.rename(home)
-            _sync(home.parent)
+            sync(home.parent)
         except OSError as error:
             said = f"cannot be written: {error.strerror or error}"
             raise DataError(said, file=str(home), remedy="check the folder and the space left") from error
@@ -78,8 +89,13 @@ class Registry:
             shutil.rmtree(partial, ignore_errors=True)
         return Package(packed, home)
 
+    def pin(self, encoders: Iterable[Path]) -> tuple[PackedFile, ...]:
+        """The files of shared encoders, for `manifest.shared` of what rests on them. Raises DataError."""
+        return shared_files(self.shared, encoders)
+
     def open(self, workflow: str, kind: str, version: str) -> Package:
-        """A version whose every file is what was packed. Raises DataError that names the file and a remedy."""
+        """A version whose every file is what was packed, the shared ones too. Raises DataError that names the file
+        and a remedy."""
         home = self.folder(workflow, kind, version)
         manifest = read_manifest(home)
         found = (manifest.workflow, manifest.kind, manifest.version)
@@ -89,10 +105,11 @@ class Registry:
                 said, file=str(home / MANIFEST), field="version", remedy="move it where it belongs"
             )
         verify(home, manifest)
+        verify_files(self.shared, manifest.shared)
         return Package(manifest, home)
 
     def list(self) -> Iterator[Package | Broken]:
-        """Everything that is there, by workflow, kind and version. Hashes are not verified."""
+        """Everything that is there, by workflow, kind and version. Hashes of files are not verified."""
         for home in sorted(self.root.glob("*/*/*")):
             hidden = any(part.startswith(".") for part in home.relative_to(self.root).parts)
             if hidden or not home.is_dir():
@@ -109,17 +126,41 @@ class Registry:
 
     def delete(self, workflow: str, kind: str, version: str) -> bool:
         """Delete a version, whole or broken; False when it is not there. Raises DataError."""
+        gone = self.set_aside(workflow, kind, version)
+        if gone is not None:
+            self.discard(gone)
+        return gone is not None
+
+    def set_aside(self, workflow: str, kind: str, version: str) -> Path | None:
+        """Take a version out of sight, all at once; None when it is not there. `discard` it then, or `put_back`.
+
+        Raises DataError.
+        """
         home = self.folder(workflow, kind, version)
         if not home.is_dir():
-            return False
-        gone = home.with_name(f".{version}.{os.getpid()}.deleted")
+            return None
+        aside = home.with_name(f".{version}.{os.getpid()}.deleted")
         try:
-            home.rename(gone)
-            shutil.rmtree(gone)
+            shutil.rmtree(aside, ignore_errors=True)
+            home.rename(aside)
         except OSError as error:
-            said = f"cannot be deleted: {error.strerror or error}"
-            raise DataError(said, file=str(home), remedy="check who owns the folder") from error
-        return True
+            raise _not_deleted(home, error) from error
+        return aside
+
+    def put_back(self, aside: Path, workflow: str, kind: str, version: str) -> None:
+        """Undo `set_aside`. Raises DataError."""
+        home = self.folder(workflow, kind, version)
+        try:
+            aside.rename(home)
+        except OSError as error:
+            raise _not_deleted(home, error) from error
+
+    def discard(self, aside: Path) -> None:
+        """Delete what was set aside. Raises DataError."""
+        try:
+            shutil.rmtree(aside)
+        except OSError as error:
+            raise _not_deleted(aside, error) from error
 
 
 def place_of(home: Path) -> tuple[str, str, str]:
@@ -134,11 +175,11 @@ def read_manifest(home: Path) -> Manifest:
         content, seal = file.read_bytes(), (home / SEAL).read_text(encoding="ascii").strip()
     except FileNotFoundError as error:
         missing = Path(error.filename or file)
-        raise DataError("the file is missing", file=str(missing), remedy=_REMEDY) from error
+        raise DataError("the file is missing", file=str(missing), remedy=REMEDY) from error
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"cannot be read: {error}", file=str(file), remedy=_REMEDY) from error
+        raise DataError(f"cannot be read: {error}", file=str(file), remedy=REMEDY) from error
     if hashlib.sha256(content).hexdigest() != seal:
-        raise DataError("is not what was packed (its hash differs)", file=str(file), remedy=_REMEDY)
+        raise DataError("is not what was packed (its hash differs)", file=str(file), remedy=REMEDY)
     try:
         return _manifests.decode(content)
     except msgspec.DecodeError as error:
@@ -148,17 +189,13 @@ def read_manifest(home: Path) -> Manifest:
 
 def verify(home: Path, manifest: Manifest) -> None:
     """Every file is there, is what was packed, and nothing else is. Raises DataError."""
-    listed = {file.path: file for file in manifest.files}
-    for path, file in listed.items():
-        here = home / path
-        if not here.is_file() or here.is_symlink():
-            raise DataError("the file is missing", file=str(here), remedy=_REMEDY)
-        if here.stat().st_size != file.bytes:
-            said = f"has {here.stat().st_size:,} bytes, {file.bytes:,} were packed"
-            raise DataError(said, file=str(here), remedy=_REMEDY)
-        if _hash(here) != file.sha256:
-            raise DataError("is not what was packed (its hash differs)", file=str(here), remedy=_REMEDY)
-    for path in _files(home):
+    verify_files(home, manifest.files)
+    listed = {file.path for file in manifest.files}
+    try:
+        found = _files(home)
+    except OSError as error:  # it is being deleted
+        raise DataError("cannot be read any more", file=str(home), remedy=REMEDY) from error
+    for path in found:
         if path not in listed:
             raise DataError("was not packed", file=str(home / path), remedy="remove it from the folder")
 
@@ -168,10 +205,7 @@ def _pack(folder: Path, manifest: Manifest) -> Manifest:
         (folder / CARD).write_text(card_markdown(manifest), encoding="utf-8")
     if not (folder / CARD_JSON).exists():
         (folder / CARD_JSON).write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=2))
-    files = tuple(
-        PackedFile(path, _hash(folder / path), (folder / path).stat().st_size) for path in _files(folder)
-    )
-    packed = msgspec.structs.replace(manifest, files=files)
+    packed = msgspec.structs.replace(manifest, files=packed_files(folder, _files(folder)))
     content = msgspec.json.format(msgspec.json.encode(packed, order="sorted"), indent=2)
     (folder / MANIFEST).write_bytes(content)
     (folder / SEAL).write_text(hashlib.sha256(content).hexdigest() + "\n", encoding="ascii")
@@ -180,29 +214,9 @@ def _pack(folder: Path, manifest: Manifest) -> Manifest:
 
 def _files(home: Path) -> list[str]:
     """Paths of all files but the manifest's own."""
-    found = (path.relative_to(home).as_posix() for path in home.rglob("*") if not path.is_dir())
-    return sorted(path for path in found if path not in (MANIFEST, SEAL))
+    return [path for path in files_of(home) if path not in (MANIFEST, SEAL)]
 
 
-def _hash(path: Path) -> str:
-    digest = hashlib.sha256()
-    try:
-        with path.open("rb") as file:
-            while chunk := file.read(_CHUNK_BYTES):
-                digest.update(chunk)
-    except OSError as error:
-        raise DataError(f"cannot be read: {error.strerror}", file=str(path), remedy=_REMEDY) from error
-    return digest.hexdigest()
-
-
-def _sync_all(folder: Path) -> None:
-    for path in (*folder.rglob("*"), folder):
-        _sync(path)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+def _not_deleted(place: Path, error: OSError) -> DataError:
+    said = f"cannot be deleted: {error.strerror or error}"
+    return DataError(said, file=str(place), remedy="check who owns the folder")

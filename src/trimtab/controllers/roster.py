@@ -5,7 +5,7 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
@@ -15,6 +15,7 @@ import msgspec
 from trimtab.controllers.conversation import Conversation, Turn
 from trimtab.controllers.host import Host
 from trimtab.controllers.loaders import LOADERS, Bench, Loader
+from trimtab.controllers.manifest import Manifest
 from trimtab.controllers.question import Question
 from trimtab.controllers.registry import Package, Registry
 from trimtab.controllers.tally import Tally
@@ -50,7 +51,8 @@ _NOBODY = Crew()
 
 
 class Roster:
-    """Constructed by `app/`. Serving controllers share one thread, those that look on another."""
+    """Constructed by `app/`. Serving controllers share one thread, those that look on another. `silence` says why the
+    settings keep a version from ever answering, which is logged once when it comes to work."""
 
     def __init__(
         self,
@@ -58,9 +60,10 @@ class Roster:
         database: Database,
         loaders: Mapping[ControllerKind, Loader] | None = None,
         refresh_seconds: float = _REFRESH_SECONDS,
+        silence: Callable[[Manifest], str] = lambda _: "",
     ) -> None:
         self._registry, self._database, self._loaders = registry, database, loaders or LOADERS
-        self._refresh_seconds = refresh_seconds
+        self._refresh_seconds, self._silence = refresh_seconds, silence
         self._desks = {state: Desk(registry.cache, state) for state in ("enabled", "shadow")}
         self._hosts: dict[_Place, tuple[str, Host]] = {}
         self._crews: dict[str, Crew] = {}
@@ -126,7 +129,10 @@ class Roster:
         """Verify one in any thread, load and warm it in the thread it will decide in. Raises DataError."""
         package = await asyncio.to_thread(self._registry.open, row.workflow, row.kind, row.version)
         desk, loop = self._desks[row.state], asyncio.get_running_loop()
-        return await loop.run_in_executor(desk.thread, open_host, package, desk, self._loaders)
+        host = await loop.run_in_executor(desk.thread, open_host, package, desk, self._loaders)
+        if why := self._silence(host.manifest):
+            _log.warning("controller %s is %s: %s", host.title, row.state, why)
+        return host
 
 
 def open_host(package: Package, desk: Desk, loaders: Mapping[ControllerKind, Loader]) -> Host:

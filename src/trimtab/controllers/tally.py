@@ -1,5 +1,7 @@
 """Counts of what controllers decided, kept in memory and brought to the database now and then."""
 
+import asyncio
+import threading
 from collections import Counter
 
 from trimtab.controllers.drift import ABSTAINED, bin_of
@@ -14,17 +16,25 @@ _MOST_ROWS = 10_000
 
 
 class Tally:
-    """`decided` counts an answer or abstention; `judged` what the model did in its place. `dropped`: shadow
-    decisions that were not made because too many waited."""
+    """`decided` counts an answer or abstention; `judged` what the model (or the champion) did in its place.
+
+    Any thread may count. `dropped`: shadow decisions that were not made because too many waited.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._lock = threading.Lock()
         self._counts: Counter[_Key] = Counter()
         self.dropped = 0
 
     def decided(self, host: Host, mode: TallyMode, decided: Decided) -> int:
-        """Count a decision: once as a whole, and for each tool it calls or the label it chose. Returns its bin."""
+        """Count a decision: once as a whole, and for each tool it calls or the label it chose. Returns its bin.
+
+        One that was not asked, was late or failed decided nothing: its troubles are counted, this is not.
+        """
         answer = decided.answer
+        if not decided.inputs:
+            return ABSTAINED
         bin = ABSTAINED if answer.abstained else bin_of(answer.confidence)
         self._add(host, mode, WHOLE, bin, "decided")
         if not answer.abstained:
@@ -40,21 +50,24 @@ class Tally:
 
     async def flush(self) -> None:
         """Write the counts. Raises StoreUnavailable; then they are kept for the next time."""
-        if not self._counts:
+        with self._lock:
+            counts, self._counts = self._counts, Counter()
+        if not counts:
             return
-        counts, self._counts = self._counts, Counter()
         try:
             await self._database.run(lambda connection: tallies.add(connection, _rows(counts)))
-        except StoreUnavailable:
+        except (StoreUnavailable, asyncio.CancelledError):
             # After a lost answer they may be counted twice: these are statistics, no money.
-            self._counts.update(counts)
+            with self._lock:
+                self._counts.update(counts)
             raise
 
     def _add(self, host: Host, mode: TallyMode, option: str, bin: int, what: str) -> None:
         manifest = host.manifest
         key = (manifest.workflow, manifest.kind, manifest.version, mode, option, bin, what)
-        if len(self._counts) < _MOST_ROWS or key in self._counts:
-            self._counts[key] += 1
+        with self._lock:
+            if len(self._counts) < _MOST_ROWS or key in self._counts:
+                self._counts[key] += 1
 
 
 def _rows(counts: Counter[_Key]) -> list[TallyRow]:

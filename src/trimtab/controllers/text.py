@@ -1,7 +1,7 @@
 """A controller of texts: heads on one text, asked level by level until one is sure enough, and else "not me".
 
-Level 0 is linear; then an int8 encoder; then, near the threshold, a more precise one. It runs in an engine's worker
-thread, reached from the event loop by a `Batcher` over `decide_many`.
+Level 0 is linear; then an int8 encoder; then, near the threshold, a more precise one. At work it decides in a thread
+reached through `Door`, which hands `decide_many` whatever came while the thread was busy.
 """
 
 from collections.abc import Sequence
@@ -109,6 +109,11 @@ class TextController:
         linear = _linear(folder / first.file, described) if first.file else None
         stages = [_stage(folder, level, described, shelf) for level in described.levels if level.encoder]
         return cls(described, linear, stages, shelf)
+
+    def rests_outside(self, folder: Path) -> bool:
+        """Whether an encoder of it stands outside of its folder."""
+        home = folder.resolve()
+        return any(not stage.encoder.resolve().is_relative_to(home) for stage in self._stages)
 
     def decide(self, text: str) -> Answer:
         """The first head's answer to one text."""

@@ -115,6 +115,9 @@ class Decider:
             return None, error.message
 
     async def _ask(self, host: Host, asking: Asking, settings: WorkflowSettings, agent: str) -> Decided:
+        # A gate judges what it can read: a picture beside it must not let a text slip through.
+        if asking.unread and host.manifest.kind != "gate":
+            return host.pass_over(asking.unread)
         question = question_of(host.manifest.kind, asking, settings, agent)
         decided = await host.ask(question, settings.latency_milliseconds / 1000)
         self._roster.tally.decided(host, "served", decided)
@@ -125,8 +128,7 @@ def asking_of(visit: Visit, settings: WorkflowSettings) -> Asking | None:
     """The call as controllers see it, read once."""
     if visit.asking is None and not visit.is_asking_read:
         visit.is_asking_read = True
-        read_only = frozenset(settings.tools.read_only)
-        visit.asking = read_asking(visit.call.surface, visit.inbound.body, read_only)
+        visit.asking = read_asking(visit.call.surface, visit.inbound.body, settings.tools)
     return visit.asking
 
 

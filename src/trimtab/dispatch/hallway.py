@@ -183,6 +183,7 @@ class Dispatch:
             call.id, call.id, call.who, "model", answer.controller, 0, "decided", saved_nanodollars=saved
         )
         rooms.recording.decided(visit, answer.controller, ready.kept)
+        rooms.onlooker.look_on(visit, ready.kept, "champion")
         headers = (
             *_headers(visit),
             ("x-trimtab-answered-by", quote(f"{answer.controller}@{answer.version}", safe="/@:. ")),

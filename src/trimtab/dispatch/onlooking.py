@@ -1,4 +1,5 @@
-"""Shadow mode: after the model's reply is out, controllers that look on decide too, and it is counted who agreed.
+"""Shadow mode: after a reply is out, controllers that look on decide too, and it is counted who agreed: with the model,
+or, where the champion answered in its place, with the champion.
 
 Nothing here is on a call's way: what cannot be looked at in time is dropped and counted.
 """
@@ -17,7 +18,6 @@ from trimtab.controllers import (
     Agreement,
     Answer,
     Conversation,
-    Decided,
     Host,
     Judged,
     Roster,
@@ -27,6 +27,7 @@ from trimtab.core import Surface
 from trimtab.dispatch.asking import MOST_BYTES, Asking
 from trimtab.dispatch.decide import asking_of, classifies, label_text, may_call, question_of
 from trimtab.dispatch.visit import Visit
+from trimtab.store import TallyMode
 
 _log = logging.getLogger(__name__)
 _MOST_WAITING = 64
@@ -35,10 +36,20 @@ _PLAIN = WorkflowSettings()
 
 
 class Said(msgspec.Struct, frozen=True):
-    """What the model replied."""
+    """What was replied."""
 
     text: str
     calls: tuple[ToolCall, ...]
+
+
+class _Sight(msgspec.Struct, frozen=True):
+    """An answered call as it is looked at; `said` is None where the reply cannot be read."""
+
+    visit: Visit
+    asking: Asking
+    settings: WorkflowSettings
+    said: Said | None
+    mode: TallyMode
 
 
 class Onlooker:
@@ -47,24 +58,24 @@ class Onlooker:
     def __init__(self, settings: Settings, roster: Roster) -> None:
         self._workflows: Mapping[str, WorkflowSettings] = settings.workflow
         self._roster = roster
-        self._waiting: asyncio.Queue[tuple[Visit, bytes]] = asyncio.Queue(_MOST_WAITING)
+        self._waiting: asyncio.Queue[tuple[Visit, bytes, TallyMode]] = asyncio.Queue(_MOST_WAITING)
         self._agreements: dict[str, Agreement] = {}
 
-    def look_on(self, visit: Visit, reply: bytes) -> None:
-        """Note an answered call for later. Never waits; costs nothing where nobody looks on."""
+    def look_on(self, visit: Visit, reply: bytes, mode: TallyMode = "shadow") -> None:
+        """Note a call that the model answered, or the `champion`. Never waits; costs nothing where nobody looks on."""
         if not self._roster.crew(visit.call.who.workflow).shadows or len(visit.inbound.body) > MOST_BYTES:
             return
         try:
-            self._waiting.put_nowait((visit, reply))
+            self._waiting.put_nowait((visit, reply, mode))
         except asyncio.QueueFull:
             self._roster.tally.dropped += 1
 
     async def run(self) -> None:
         """Look at what waits until cancelled."""
         while True:
-            visit, reply = await self._waiting.get()
+            visit, reply, mode = await self._waiting.get()
             try:
-                await self._compare(visit, reply)
+                await self._compare(visit, reply, mode)
             except Exception:
                 # The task's edge: one odd call must not end the shadow mode of all.
                 _log.exception("a call could not be looked at (run %r)", visit.call.who.run)
@@ -75,75 +86,71 @@ class Onlooker:
         """Wait until everything noted so far has been looked at."""
         await self._waiting.join()
 
-    async def _compare(self, visit: Visit, reply: bytes) -> None:
+    async def _compare(self, visit: Visit, reply: bytes, mode: TallyMode) -> None:
         name = visit.call.who.workflow
         settings = self._workflows.get(name, _PLAIN)
         asking = asking_of(visit, settings)
         if asking is None:
             return
-        said = said_of(visit.call.surface, reply)
+        sight = _Sight(visit, asking, settings, said_of(visit.call.surface, reply), mode)
         for host in self._roster.crew(name).shadows:
-            kind = host.manifest.kind
-            if kind == "step" and not (asking.plain and may_call(asking)):
+            if not _concerns(host, sight):
                 continue
-            if kind == "classify" and not (asking.plain and classifies(visit, asking, settings)):
-                continue
-            if kind == "verify":
-                continue
-            decided = await host.ask(
-                question_of(kind, asking, settings, visit.call.who.agent), _PATIENCE_SECONDS
-            )
-            bin = self._roster.tally.decided(host, "shadow", decided)
-            if said is not None:
-                self._judge(host, visit, asking, settings, decided, said, bin)
+            question = question_of(host.manifest.kind, asking, settings, visit.call.who.agent)
+            decided = await host.ask(question, _PATIENCE_SECONDS)
+            bin = self._roster.tally.decided(host, mode, decided)
+            if sight.said is not None and decided.inputs:
+                for each in self._judged(host, sight, decided.answer, sight.said, bin):
+                    self._roster.tally.judged(host, each.mode, each.option, each.bin, agreed=each.agreed)
 
-    def _judge(
-        self,
-        host: Host,
-        visit: Visit,
-        asking: Asking,
-        settings: WorkflowSettings,
-        decided: Decided,
-        said: Said,
-        bin: int,
-    ) -> None:
-        answer = decided.answer
+    def _judged(self, host: Host, sight: _Sight, answer: Answer, said: Said, bin: int) -> "Sequence[Judged]":
+        mode = sight.mode
         if host.manifest.kind == "classify" and not answer.abstained:
-            agreed = said.text.strip() == label_text(settings, answer.option).strip()
-            for option in (WHOLE, answer.option):
-                self._roster.tally.judged(host, "shadow", option, bin, agreed=agreed)
-        if host.manifest.kind == "step":
-            whole = not answer.abstained and {c.key for c in answer.calls} == {c.key for c in said.calls}
-            if not answer.abstained:
-                self._roster.tally.judged(host, "shadow", WHOLE, bin, agreed=whole)
-            for each in self._calls_judged(host, visit, asking, settings, answer, said, bin):
-                self._roster.tally.judged(host, "shadow", each.option, each.bin, agreed=each.agreed)
+            agreed = said.text.strip() == label_text(sight.settings, answer.option).strip()
+            return [Judged(option, bin, agreed, mode) for option in (WHOLE, answer.option)]
+        if host.manifest.kind != "step":
+            return []
+        judged = self._calls_judged(host, sight, answer, said, bin)
+        if answer.abstained:
+            return judged
+        whole = {call.key for call in answer.calls} == {call.key for call in said.calls}
+        return [Judged(WHOLE, bin, whole, mode), *judged]
 
     def _calls_judged(
-        self,
-        host: Host,
-        visit: Visit,
-        asking: Asking,
-        settings: WorkflowSettings,
-        answer: Answer,
-        said: Said,
-        bin: int,
-    ) -> "Sequence[Judged]":
+        self, host: Host, sight: _Sight, answer: Answer, said: Said, bin: int
+    ) -> "list[Judged]":
         """Earlier calls that the run has come to since, and those of this answer. A lookup made ahead may be
         called for later, so it is waited for."""
-        who, conversation = visit.call.who, asking.conversation
-        agreement = self._agreements.setdefault(host.title, Agreement())
+        who, conversation, mode = sight.visit.call.who, sight.asking.conversation, sight.mode
+        agreement = self._agreement(host)
         judged = list(agreement.settle(who.tenant, who.run, conversation))
         made = {call.key for call in said.calls}
         missing = [call for call in answer.calls if call.key not in made]
-        judged += [Judged(call.name, bin, True) for call in answer.calls if call.key in made]
-        ahead = [call for call in missing if settings.eager and _is_read_only(conversation, call)]
-        judged += [Judged(call.name, bin, False) for call in missing if call not in ahead]
+        judged += [Judged(call.name, bin, True, mode) for call in answer.calls if call.key in made]
+        ahead = [call for call in missing if sight.settings.eager and _is_read_only(conversation, call)]
+        judged += [Judged(call.name, bin, False, mode) for call in missing if call not in ahead]
         if ahead:
-            judged += agreement.expect(who.tenant, who.run, ahead, bin, len(conversation.turns))
-        if visit.inbound.hints.ends_run:
+            judged += agreement.expect(who.tenant, who.run, ahead, bin, len(conversation.turns), mode)
+        if sight.visit.inbound.hints.ends_run:
             judged += agreement.give_up(who.tenant, who.run)
         return judged
+
+    def _agreement(self, host: Host) -> Agreement:
+        """What this version still waits for; what one waited for that has gone is forgotten."""
+        if host.title not in self._agreements:
+            here = {other.title for _, other in self._roster.hosts}
+            self._agreements = {title: each for title, each in self._agreements.items() if title in here}
+        return self._agreements.setdefault(host.title, Agreement())
+
+
+def _concerns(host: Host, sight: _Sight) -> bool:
+    """Whether the call is one that the controller would be asked of, were it enabled."""
+    kind, asking = host.manifest.kind, sight.asking
+    if kind == "verify" or (asking.unread and kind != "gate"):
+        return False
+    if kind == "step":
+        return asking.plain and may_call(asking)
+    return kind != "classify" or (asking.plain and classifies(sight.visit, asking, sight.settings))
 
 
 def _is_read_only(conversation: Conversation, call: ToolCall) -> bool:

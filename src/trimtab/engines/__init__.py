@@ -2,7 +2,6 @@
 
 from trimtab.engines.adapters import Adapter, AdapterShelf, load_adapter, save_adapter
 from trimtab.engines.arrays import part, read_arrays
-from trimtab.engines.batcher import Batcher
 from trimtab.engines.description import EncoderDescription, read_description
 from trimtab.engines.encoder import Embeddings, Encoder, load_encoder
 from trimtab.engines.memory import EmbeddingMemory
@@ -12,7 +11,6 @@ from trimtab.engines.tokens import Tokens, load_tokens
 __all__ = [
     "Adapter",
     "AdapterShelf",
-    "Batcher",
     "EmbeddingMemory",
     "Embeddings",
     "Encoder",

@@ -1,7 +1,6 @@
 """An encoder in process, on OpenVINO: texts in, one pooled vector a text out; one thread, one replica.
 
-Heads are applied to that vector by whoever has them, so one forward serves all. Never called on the event loop:
-`batcher.py` is the door to it.
+Heads are applied to that vector by whoever has them, so one forward serves all. Never called on the event loop.
 """
 
 from collections.abc import Sequence

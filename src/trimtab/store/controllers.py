@@ -9,7 +9,7 @@ from sqlalchemy import Connection, delete, insert, select
 from trimtab.store.schema import controller_event, controller_state
 
 ControllerState = Literal["enabled", "shadow"]
-ControllerAction = Literal["enabled", "shadowed", "disabled", "deleted"]
+ControllerAction = Literal["enabled", "shadowed", "disabled", "displaced", "deleted"]
 
 
 class StateRow(msgspec.Struct, frozen=True):
@@ -25,7 +25,8 @@ class StateRow(msgspec.Struct, frozen=True):
 
 class EventRow(msgspec.Struct, frozen=True):
     """One change, for the audit. `report` is the digest of the evaluation report it rests on; `forced`: without one
-    that was passed."""
+    that was passed. `other` is the version that was displaced by an enabled one, and of a displaced one its successor.
+    """
 
     id: str
     at: float
@@ -36,6 +37,13 @@ class EventRow(msgspec.Struct, frozen=True):
     version: str
     forced: bool = False
     report: str = ""
+    other: str = ""
+
+
+def take_turn(connection: Connection) -> None:
+    """Until the transaction ends nobody else changes who is at work. SQLite's writers take turns anyway."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("LOCK TABLE controller_state IN SHARE ROW EXCLUSIVE MODE")
 
 
 def at_work(connection: Connection) -> list[StateRow]:
@@ -45,22 +53,30 @@ def at_work(connection: Connection) -> list[StateRow]:
     return [StateRow(*row) for row in rows]
 
 
-def set_to_work(connection: Connection, row: StateRow) -> None:
-    """Put a version to work; an enabled one takes the place of the one that was enabled before it."""
+def set_to_work(connection: Connection, row: StateRow) -> str:
+    """Put a version to work; an enabled one takes the place of the one that was enabled before it, which is returned
+    ('' where there was none)."""
+    take_turn(connection)
     mine = (controller_state.c.workflow == row.workflow) & (controller_state.c.kind == row.kind)
     gone = controller_state.c.version == row.version
     if row.state == "enabled":
         gone = gone | (controller_state.c.state == "enabled")
-    connection.execute(delete(controller_state).where(mine & gone))
+    left = connection.execute(
+        delete(controller_state).where(mine & gone).returning(controller_state.c.version)
+    )
+    displaced = [version for version in left.scalars() if version != row.version]
     connection.execute(insert(controller_state).values(msgspec.structs.asdict(row)))
+    return displaced[0] if displaced else ""
 
 
-def lay_off(connection: Connection, workflow: str, kind: str, version: str = "") -> int:
-    """Take a version off its work, or all of a kind where none is named; returns how many were at work."""
+def lay_off(connection: Connection, workflow: str, kind: str, version: str = "") -> list[str]:
+    """Take a version off its work, or all of a kind where none is named; returns the versions that were at work."""
+    take_turn(connection)
     mine = (controller_state.c.workflow == workflow) & (controller_state.c.kind == kind)
     if version:
         mine = mine & (controller_state.c.version == version)
-    return connection.execute(delete(controller_state).where(mine)).rowcount
+    left = connection.execute(delete(controller_state).where(mine).returning(controller_state.c.version))
+    return sorted(left.scalars())
 
 
 def note(connection: Connection, event: EventRow) -> None:

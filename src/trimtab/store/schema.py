@@ -223,6 +223,7 @@ controller_event = Table(
     Column("version", Words, nullable=False),
     Column("forced", Boolean, nullable=False),
     Column("report", Words, nullable=False),
+    Column("other", Words, nullable=False, server_default=""),
 )
 
 controller_tally = Table(

@@ -9,13 +9,14 @@ from sqlalchemy import Connection, delete, select
 from trimtab.store.meters import upsert
 from trimtab.store.schema import controller_tally
 
-TallyMode = Literal["served", "shadow"]
+TallyMode = Literal["served", "shadow", "champion"]
+"""Who was there beside it: nobody (it answered), the model, or the version that answers in the model's place."""
 
 
 class TallyRow(msgspec.Struct, frozen=True):
     """Decisions of one version for one `option` in one bin of confidence (an abstention has neither: '' and -1).
 
-    `agreed` of the `judged` are what the model did too; not all can be judged.
+    `agreed` of the `judged` are what the model, or the champion, did too; not all can be judged.
     """
 
     workflow: str
