@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.learning.taught import WORDS, rows_file, texts
+from tests.learning.taught import WORDS, asked, rows_file, run_line, texts, write_lines
 from typer.testing import CliRunner
 
 from gateway.served import ask, endpoint
@@ -117,6 +117,11 @@ def test_a_stage_alone_says_where_its_product_lies(config, tmp_path):
         (("--kind", "classify", "--stage", "rest"), "--stage: 'rest' is none; there are curate, distil"),
         (("--kind", "classify", "--mode", "huge"), "--mode"),
         (
+            ("--kind", "classify", "--variants", "int2"),
+            "--variants: 'int2' is none; there are int8, int8-mixed",
+        ),
+        (("--kind", "classify", "--variants", ","), "--variants: name one of int8"),
+        (
             ("--kind", "classify", "--split", "by-row"),
             "--split: 'by-row' is none; there are by-task, by-user",
         ),
@@ -137,6 +142,27 @@ def test_an_option_that_is_none_is_told_with_those_there_are(config, arguments, 
 def test_data_that_is_not_there_is_named(config, arguments, said):
     with pytest.raises(DataError, match=said):
         learn(config, *arguments)
+
+
+def test_traces_of_several_tenants_teach_only_the_one_that_is_named(config, tmp_path):
+    for tenant, begin in (("acme", "hello"), ("beta", "well")):
+        file = tmp_path / f"{tenant}.jsonl"
+        lines = [
+            run_line(f"{begin} {task}", "big", asked(f"{begin} {text}", label), trial=number)
+            for number, (text, label, task) in enumerate(texts())
+        ]
+        write_lines(file, lines)
+        assert invoke(config, "traces", "import", str(file), "--tenant", tenant).exit_code == 0
+    options = ("--kind", "classify", "--mode", "linear", "--promise", "0.9", "--stage", "curate", "--json")
+    with pytest.raises(DataError, match="several tenants: 'acme', 'beta' .*--tenant, or say --all-tenants"):
+        learn(config, *options)
+    one, both = (
+        json.loads(learn(config, *options, *more).stdout)["card"]
+        for more in (("--tenant", "acme"), ("--all-tenants",))
+    )
+    assert both["raw"] == 2 * one["raw"]
+    with pytest.raises(ConfigError, match="--tenant: is for traces"):
+        learn(config, *options, "--tenant", "acme", "--from", str(rows_file(tmp_path)))
 
 
 def test_a_missing_extra_is_named_with_its_remedy(config, tmp_path, monkeypatch):

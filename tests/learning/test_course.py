@@ -25,7 +25,7 @@ def begin(tmp_path):
     registry = Registry(tmp_path / "controllers")
 
     def course(text=LINEAR, kind="classify", source=None, now=1_800_000_000.0, **more):
-        terms = CourseTerms(Picking(kind, "triage", **more), text)
+        terms = CourseTerms(Picking(kind, "triage"), text, **more)
         source = source or Source("rows.jsonl", rows_file(tmp_path))
         return Course(terms, source, tmp_path / "bench", registry, now)
 
@@ -118,6 +118,7 @@ def test_a_shared_encoder_serves_from_where_it_stands(begin, weights):
     assert level.adapter == "adapter.npz"
     assert not list(learned.package.folder.rglob("encoder.bin"))
     assert controller.logits(["the card"], level.name, "classify").shape == (1, 3)
+    assert any(each.path.endswith("/encoder.bin") for each in learned.package.manifest.shared)
 
 
 def test_what_cannot_be_promised_is_packed_and_said(begin):
@@ -144,6 +145,47 @@ def test_an_unfinished_course_keeps_the_runs_it_began_with(begin):
     assert begin(source=traces).run().card != begun.card, (
         "a course that was finished looks at what came since"
     )
+
+
+def traced(tenants=("",), words="please"):
+    """Traces of one task after the other, each by the next tenant."""
+
+    def lines():
+        for number, (text, label, task) in enumerate(texts()):
+            line = run_line(task, "big", asked(f"{text} {words}", label))
+            yield json.dumps(line | {"tenant": tenants[number % len(tenants)]}).encode() + b"\n"
+
+    return Source("traces", lines=lines)
+
+
+def test_when_a_course_has_ended_no_words_of_runs_stay_unless_asked_for(begin, tmp_path):
+    secret = traced(words="zanzibar")
+    begun = begin(source=secret).run("calibrate")
+    held = [path for path in (tmp_path / "bench").rglob("*") if path.is_file()]
+    assert {"runs.jsonl.gz", "curated.json", "distilled.json"} <= {path.name for path in held}
+    first = begin(source=secret).run()
+    left = [path for path in (tmp_path / "bench").rglob("*.json*") if path.is_file()]
+    assert {"data_card.json", "taught.json"} <= {path.name for path in left}
+    assert not any(b"zanzibar" in path.read_bytes() for path in left)
+    again, told = stages_run(begin(source=secret))
+    assert (again.card, again.is_new) == (begun.card, False)
+    assert again.package.manifest.version == first.package.manifest.version
+    begin(source=secret, keep_data=True).run()
+    assert (tmp_path / "bench" / "snapshot" / "runs.jsonl.gz").is_file()
+
+
+def test_runs_of_several_tenants_are_refused_and_leave_nothing_unless_all_are_wanted(begin, tmp_path):
+    both = traced(("acme", "beta"))
+    with pytest.raises(
+        DataError, match=r"traces: tenant: runs of several tenants: 'acme', 'beta' \(name one"
+    ):
+        begin(source=both).run()
+    assert not [path for path in (tmp_path / "bench").rglob("runs*")]
+    file = tmp_path / "runs.jsonl"
+    file.write_bytes(b"".join(both.lines()))
+    with pytest.raises(DataError, match="several tenants"):
+        begin(source=Source("runs.jsonl", file)).run("curate")
+    assert begin(source=both, all_tenants=True).run().package is not None
 
 
 def test_no_runs_in_the_traces_is_said(begin):

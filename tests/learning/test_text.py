@@ -13,7 +13,10 @@ from trimtab.core.errors import DataError
 from trimtab.learning.adapt import Regimen
 from trimtab.learning.calibrate import Promise
 from trimtab.learning.labelled import Labelled
-from trimtab.learning.text import HeadTask, Settings, learn_text, write_base
+from trimtab.learning.text import begin, learn_text
+from trimtab.learning.text_task import HeadTask, Settings
+from trimtab.learning.text_variants import own_levels, write_base
+from trimtab.learning.variant import Judged
 
 WORDS = ("card", "flight", "song")
 EXAMPLES = tuple(
@@ -48,8 +51,8 @@ def learned(tmp_path_factory, settings):
 
 def test_one_command_makes_a_controller_that_decides(learned):
     folder, judged = learned
-    assert [each.variant for each in judged][:2] == ["fp16", "int8"]
-    assert judged[1].megabytes < judged[0].megabytes
+    assert [each.variant for each in judged][:3] == ["fp32", "fp16", "int8"]
+    assert judged[2].megabytes < judged[1].megabytes < judged[0].megabytes
     controller = TextController.load(folder)
     for word in WORDS:
         answer = controller.decide(f"the {word} please 3")
@@ -136,6 +139,41 @@ def relabel(folder, labels):
     described = json.loads(path.read_text())
     described["heads"][0]["labels"] = labels
     path.write_text(json.dumps(described))
+
+
+@pytest.mark.parametrize(
+    ("asked", "accuracies", "served", "tried"),
+    [
+        (("int8",), {"int8": 0.899}, "int8", ["int8"]),
+        (("int4", "int8"), {"int4": 0.80, "int8": 0.90}, "int8", ["int4", "int8"]),
+        (("int4", "int8"), {"int4": 0.90, "int8": 0.91}, "int4", ["int4", "int8"]),
+        (("int4",), {"int4": 0.80, "int8": 0.90}, "int8", ["int4", "int8"]),
+        (("int8",), {"int8": 0.88, "int8-qat": 0.897}, "int8-qat", ["int8", "int8-qat"]),
+        (
+            ("int8",),
+            {"int8": 0.88, "int8-qat": 0.7, "int8-mixed": 0.85},
+            "int8",
+            ["int8", "int8-qat", "int8-mixed"],
+        ),
+    ],
+)
+def test_the_first_variant_within_the_allowance_serves_else_costlier_ones_are_tried(
+    asked, accuracies, served, tried
+):
+    def made(variant):
+        return Judged(variant, ({"fp32": 0.9, "fp16": 0.9} | accuracies)[variant], 1.0, 1.0)
+
+    levels, judged = own_levels(Settings(variants=asked), made)
+    assert [each.name for each in levels] == [served, "fp16"]
+    assert [each.variant for each in judged] == ["fp32", "fp16", *tried]
+
+
+def test_what_stops_training_sets_no_threshold(tmp_path, settings):
+    stage = begin([INTENT], tmp_path, settings)
+    parts = [{each.text for each in part[0]} for part in (stage.kept, stage.tune, stage.held)]
+    assert all(parts)
+    assert sum(map(len, parts)) == len(set().union(*parts)) == len(EXAMPLES)
+    assert len(parts[2]) > len(parts[1])
 
 
 def test_too_few_texts_to_judge_by_are_refused(tmp_path, settings):

@@ -67,6 +67,8 @@ def learn_lesson(data: Path, workflow: str, runs: frozenset[str], progress: Prog
                 exact_promise=EXACT_PROMISE,
                 read_only=read_only,
                 step_folds=FOLDS,
+                # Both tenants are the demo's own.
+                all_tenants=True,
             ),
             Source("the demo's traces", lines=lambda: _lines(settings, database, workflow, runs)),
             data_folder(settings) / "learning" / workflow / "step",

@@ -2,17 +2,19 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from trimtab.cli.options import Config, Json
+from trimtab.cli.recordings import picking_of, read_only_of, recorded_lines
 
 if TYPE_CHECKING:
     from trimtab.config import Settings
     from trimtab.core import ControllerKind
-    from trimtab.learning import Course, CourseTerms, Learned, Picking, Source, Stage, TextMode
+    from trimtab.learning import Course, CourseTerms, Learned, Picking, Source, Stage, TextMode, Variant
     from trimtab.store import Database
 
 _FROM = (
@@ -25,6 +27,10 @@ _REWARD = (
 _STAGE = "Stop after curate, distil, adapt, compress, calibrate, evaluate or package."
 _MODE = (
     "linear (no encoder), head or lora (on the encoder all workflows share), full (an encoder of its own)."
+)
+_VARIANTS = (
+    "Of --mode full, by commas: int8, int8-mixed, int8-qat, int4, int4-qat, int8-2:4; or all. Each is judged; the "
+    "first that loses at most half a point serves."
 )
 _PROMISE = "Precision to keep; default 0.95 for texts, 0.97 (eager) and 0.98 (exact) for steps."
 _SPLIT = "by-task or by-user: what never stands on two sides of the cut."
@@ -43,6 +49,10 @@ Encoder = Annotated[str, typer.Option(help="A local Hugging Face folder; default
 Epochs = Annotated[int, typer.Option(min=1, max=1000, help="Most passes over the texts.")]
 Licence = Annotated[str, typer.Option(help="Licence of the package, for its card.")]
 Seed = Annotated[int, typer.Option(min=0, max=2**31, help="Of cuts, folds and training.")]
+Variants = Annotated[str, typer.Option(help=_VARIANTS)]
+Tenant = Annotated[str | None, typer.Option(help="Learn of this tenant's traces only.")]
+AllTenants = Annotated[bool, typer.Option("--all-tenants", help="Learn of several tenants' runs together.")]
+KeepData = Annotated[bool, typer.Option("--keep-data", help="Keep the words of the runs learned from.")]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Forget what earlier stages left.")]
 
 _LONGEST_NAME = 80
@@ -61,10 +71,14 @@ def learn(
     promise: Promise = None,
     mode: Mode = "full",
     encoder: Encoder = "",
+    variants: Variants = "int8",
     epochs: Epochs = 6,
     licence: Licence = "",
     seed: Seed = 0,
     fresh: Fresh = False,
+    tenant: Tenant = None,
+    all_tenants: AllTenants = False,
+    keep_data: KeepData = False,
     config: Config = None,
     json: Json = False,
 ) -> None:
@@ -78,15 +92,16 @@ def learn(
         text = TextTerms(
             mode=cast("TextMode", _one_of("--mode", mode, ("linear", "head", "lora", "full"))),
             promise=0.95 if promise is None else promise,
-            outside=outside, encoder=encoder, epochs=epochs, seed=seed,
+            outside=outside, encoder=encoder, epochs=epochs, seed=seed, variants=_variants(variants),
         )  # fmt: skip
         with open_database(config) as (settings, database):
-            found = _source(source, workflow, settings, database)
+            found = _source(source, workflow, tenant, settings, database)
             for each in _kinds(kind):
                 picking = _picking(settings, workflow, each, _named(teacher), _named(step), reward, split)
-                known = settings.workflow.get(workflow)
-                read_only = known.tools.read_only if known else ()
-                terms = CourseTerms(picking, text, promise, promise, read_only, licence, seed)
+                terms = CourseTerms(
+                    picking, text, promise, promise, read_only_of(settings, workflow), licence, seed,
+                    all_tenants=all_tenants, keep_data=keep_data,
+                )  # fmt: skip
                 _say(_course(settings, terms, found), terms, until, fresh=fresh, json=json)
 
 
@@ -120,45 +135,53 @@ def _picking(
     reward: float | None,
     split: str,
 ) -> "Picking":
-    from trimtab.config import WorkflowSettings
-    from trimtab.learning import Picking
+    import msgspec
 
-    known = settings.workflow.get(workflow, WorkflowSettings())
     _one_of("--split", split, ("by-task", "by-user"))
-    return Picking(
-        kind, workflow, teachers, known.completed_at if reward is None else reward,
-        steps or known.classify.steps, known.classify.reply, split == "by-user",
+    known = picking_of(settings, workflow, kind)
+    return msgspec.structs.replace(
+        known, teachers=teachers, reward=known.reward if reward is None else reward,
+        steps=steps or known.steps, by_user=split == "by-user",
     )  # fmt: skip
 
 
-def _source(source: str, workflow: str, settings: "Settings", database: "Database") -> "Source":
-    from trimtab.core import SystemClock
+def _source(
+    source: str, workflow: str, tenant: str | None, settings: "Settings", database: "Database"
+) -> "Source":
+    from trimtab.core.errors import ConfigError
     from trimtab.learning import Source
-    from trimtab.store import Selection
 
-    if source != "traces":
-        return Source(source, Path(source))
+    if source == "traces":
+        lines = partial(recorded_lines, settings, database, workflow, tenant)
+        return Source("traces", lines=lines, scope="" if tenant is None else f"tenant {tenant}")
+    if tenant is not None:
+        said = "is for traces; `trimtab traces export --tenant` writes a file of one tenant"
+        raise ConfigError(said, key="--tenant")
+    return Source(source, Path(source))
 
-    def lines() -> Iterator[bytes]:
-        from trimtab.traces import Exporter, providers_of, standing_of
 
-        standing = standing_of(settings, SystemClock.now())
-        exporter = Exporter(database, standing, providers_of(settings.endpoint))
-        return exporter.lines(Selection(workflow=workflow), "openai")
+def _variants(named: str) -> "tuple[Variant, ...]":
+    """In the order named: the first that loses no more than it may serves."""
+    from trimtab.core.errors import ConfigError
+    from trimtab.learning import SMALLER
 
-    return Source("traces", lines=lines)
+    if named.strip() == "all":
+        return SMALLER
+    found = dict.fromkeys(_named(named))
+    for name in found:
+        _one_of("--variants", name, (*SMALLER, "all"))
+    if not found:
+        raise ConfigError(f"name one of {', '.join(SMALLER)}, or all", key="--variants")
+    return cast("tuple[Variant, ...]", tuple(found))
 
 
 def _course(settings: "Settings", terms: "CourseTerms", source: "Source") -> "Course":
-    from urllib.parse import quote
-
     from trimtab.app.store import controller_folder, data_folder
     from trimtab.controllers import Registry
     from trimtab.core import SystemClock
-    from trimtab.learning import Course
+    from trimtab.learning import Course, learning_folder
 
-    name = quote(terms.workflow, safe="").replace(".", "%2E")
-    folder = data_folder(settings) / "learning" / name / terms.kind
+    folder = learning_folder(data_folder(settings), terms.workflow, terms.kind)
     return Course(terms, source, folder, Registry(controller_folder(settings)), SystemClock.now())
 
 
@@ -182,21 +205,25 @@ def _run(course: "Course", terms: "CourseTerms", until: "Stage", *, fresh: bool)
 def _say(course: "Course", terms: "CourseTerms", until: "Stage", *, fresh: bool, json: bool) -> None:
     import msgspec
 
-    from trimtab.learning import data_card_markdown
+    from trimtab.learning import data_card_markdown, variant_table
 
     learned = _run(course, terms, until, fresh=fresh)
     package, report = learned.package, learned.report
     if json:
         shown = {
             "card": learned.card, "report": report, "folder": str(learned.folder), "is_new": learned.is_new,
-            "controller": package.manifest.title if package else None,
+            "controller": package.manifest.title if package else None, "variants": learned.variants,
         }  # fmt: skip
         typer.echo(msgspec.json.encode(shown).decode())
         return
     typer.echo(data_card_markdown(learned.card))
+    for line in variant_table(learned.variants) if learned.variants else ():
+        typer.echo(line)
     if report is not None:
+        tabled = tuple(f"{each.variant}: " for each in learned.variants)
         for name, value in report.metrics.items():
-            typer.echo(f"{name}: {value:.4g}")
+            if not name.startswith(tabled):
+                typer.echo(f"{name}: {value:.4g}")
         typer.echo("passed" if report.passed else f"not passed: {'; '.join(report.misses)}")
     if package is None:
         typer.echo(f"{until} is done: {learned.folder}")

@@ -8,7 +8,6 @@ from trimtab.evaluation.ceilings import (
     mixture_line,
     oracle,
     play_mixture,
-    quality_at,
     split_half_oracle,
 )
 from trimtab.evaluation.outcomes import (
@@ -70,7 +69,6 @@ __all__ = [
     "play_random",
     "play_single",
     "precision_bound",
-    "quality_at",
     "shown",
     "split_half_oracle",
 ]

@@ -33,14 +33,6 @@ def mixture_line(points: Sequence[Point]) -> list[Point]:
     return hull
 
 
-def quality_at(line: Sequence[Point], cost: float) -> float:
-    """The quality of a mixture line at a cost; NaN below its cheapest point."""
-    if not line or cost < line[0][0] * (1 - 1e-12):
-        return float("nan")
-    costs, qualities = zip(*line, strict=True)
-    return float(np.interp(cost, costs, qualities))
-
-
 def cost_at(points: Sequence[Point], quality: float) -> float | None:
     """The lowest cost among points of at least that quality; None where none reaches it."""
     return min((cost for cost, reached in points if reached >= quality - 1e-12), default=None)

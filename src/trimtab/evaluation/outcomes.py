@@ -3,7 +3,6 @@
 A policy is charged for every attempt; a task that was run several times counts with its mean over the runs.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,17 +47,6 @@ class Outcomes:
         told = ~np.isnan(self.seconds)
         total = np.where(told, self.seconds, 0.0).sum(axis=2)
         return np.where(told.any(axis=2), total / np.maximum(told.sum(axis=2), 1), np.nan)
-
-    def only(self, models: Sequence[str]) -> "Outcomes":
-        """The same tasks with some of the models, in that order."""
-        kept = [self.models.index(name) for name in models]
-        return Outcomes(
-            tuple(models),
-            self.groups,
-            self.reward[:, kept],
-            self.cost[:, kept],
-            self.seconds[:, kept],
-        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

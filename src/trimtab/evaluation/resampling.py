@@ -3,8 +3,6 @@
 The same resamples serve two policies at once, so that their difference is judged task by task.
 """
 
-from typing import Self
-
 import msgspec
 import numpy as np
 
@@ -17,11 +15,6 @@ class Interval(msgspec.Struct, frozen=True):
     value: float
     low: float
     high: float | None
-
-    def scaled(self, factor: float) -> "Interval":
-        """The same in another unit."""
-        high = None if self.high is None else self.high * factor
-        return Interval(self.value * factor, self.low * factor, high)
 
 
 class Resamples:
@@ -36,11 +29,6 @@ class Resamples:
         draws = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=times)
         self._weights = draws.astype(float)
         self._tails = ((1 - level) / 2, (1 + level) / 2)
-
-    @classmethod
-    def of_rows(cls, rows: int, seed: int = 0) -> Self:
-        """Where every row stands for itself."""
-        return cls(np.arange(rows), seed)
 
     def mean(self, values: Floats) -> Interval:
         """The mean over rows."""

@@ -6,7 +6,6 @@ Every variant starts from the same fine-tuned fp32 encoder and ends as a folder 
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 import openvino
@@ -19,8 +18,8 @@ from trimtab.learning.adapt import Classifier, Progress, Regimen, Samples, adapt
 from trimtab.learning.encoder import TextEncoder
 from trimtab.learning.export import to_graph
 from trimtab.learning.quiet_nncf import nncf
+from trimtab.learning.variant import Variant
 
-Variant = Literal["fp32", "fp16", "int8", "int8-mixed", "int8-qat", "int4", "int4-qat", "int8-2:4"]
 INT4_GROUP = 64
 _CALIBRATION_TEXTS = 300
 

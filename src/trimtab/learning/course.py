@@ -14,25 +14,28 @@ from trimtab.core.errors import DataError
 from trimtab.learning.card import DataCard
 from trimtab.learning.course_terms import CourseTerms
 from trimtab.learning.step_lessons import StepCourse
-from trimtab.learning.workbench import Workbench
-from trimtab.traces import write_lines
+from trimtab.learning.tenancy import check_one_tenant, of_one_tenant
+from trimtab.learning.workbench import SNAPSHOT, Workbench
+from trimtab.traces import LineReader, write_lines
 
 if TYPE_CHECKING:
     from trimtab.learning.text_course import TextCourse
+    from trimtab.learning.variant import Judged
 
 Stage = Literal["curate", "distil", "adapt", "compress", "calibrate", "evaluate", "package"]
 STAGES: tuple[Stage, ...] = get_args(Stage)
 Progress = Callable[[Stage, str, float], None]
-_SNAPSHOT, _FINISHED = "runs.jsonl.gz", ".finished"
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where the data is: a file, or `lines` of recorded runs, such as the store's. `name` is what is said of it."""
+    """Where the data is: a file, or `lines` of recorded runs, such as the store's. `name` is what is said of it;
+    another `scope` (such as a tenant's name) gives other lines."""
 
     name: str
     path: Path | None = None
     lines: Callable[[], Iterable[bytes]] | None = None
+    scope: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,7 @@ class Learned:
     report: Report | None
     package: Package | None
     is_new: bool
+    variants: "tuple[Judged, ...]" = ()
 
 
 class Course:
@@ -67,15 +71,16 @@ class Course:
         with self._bench.locked():
             if fresh:
                 self._bench.clear()
-            course = self._begun(self._file(fresh))
+            course = self._begun(self._file())
             for stage in STAGES[: STAGES.index(until) + 1]:
                 progress(stage, "", 0.0)
                 course.progress = partial(progress, stage)
                 _WORK[stage](course)
-            if course.package is not None:
-                (self._bench.folder / _FINISHED).touch()
+            if course.package is not None and not self._terms.keep_data:
+                self._bench.forget_texts()
         assert course.card is not None
-        return Learned(course.card, course.folder, course.report, course.package, course.is_new)
+        variants = () if isinstance(course, StepCourse) else course.variants
+        return Learned(course.card, course.folder, course.report, course.package, course.is_new, variants)
 
     def _begun(self, file: Path) -> "StepCourse | TextCourse":
         told = (self._terms, file, self._source.name, self._bench, self._registry, self._now)
@@ -85,19 +90,29 @@ class Course:
 
         return TextCourse(*told)
 
-    def _file(self, fresh: bool) -> Path:  # noqa: FBT001
-        """The source as a file. An unfinished course goes on with the runs it began with."""
-        if self._source.path is not None:
-            return self._source.path
-        snapshot, finished = self._bench.folder / _SNAPSHOT, self._bench.folder / _FINISHED
-        if fresh or finished.exists() or not snapshot.exists():
-            assert self._source.lines is not None
-            if not write_lines(snapshot, self._source.lines()):
+    def _file(self) -> Path:
+        """The source as a file, of one tenant unless all are wanted. An unfinished course goes on with the runs it
+        began with; they go when it ends.
+        """
+        source, terms = self._source, self._terms
+        if source.path is not None:
+            if not terms.all_tenants:
+                check_one_tenant((line for _, line in LineReader(source.path)), terms.workflow, source.name)
+            return source.path
+        shelf = self._bench.open("snapshot", source.scope, terms.all_tenants)
+        snapshot = shelf.folder / SNAPSHOT
+        if not shelf.is_done or not snapshot.exists():
+            assert source.lines is not None
+            lines = source.lines()
+            written = write_lines(
+                snapshot, lines if terms.all_tenants else of_one_tenant(lines, terms.workflow, source.name)
+            )
+            if not written:
                 snapshot.unlink()
-                said = f"no runs of workflow {self._terms.workflow!r}"
+                said = f"no runs of workflow {terms.workflow!r}"
                 remedy = "see `trimtab traces list`, or name a file with --from"
-                raise DataError(said, file=self._source.name, field="workflow", remedy=remedy)
-            finished.unlink(missing_ok=True)
+                raise DataError(said, file=source.name, field="workflow", remedy=remedy)
+            shelf.finish()
         return snapshot
 
 

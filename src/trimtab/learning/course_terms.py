@@ -6,6 +6,7 @@ import msgspec
 
 from trimtab.core import ControllerKind
 from trimtab.learning.examples import Picking
+from trimtab.learning.variant import Variant
 
 TextMode = Literal["linear", "head", "lora", "full"]
 
@@ -13,7 +14,8 @@ TextMode = Literal["linear", "head", "lora", "full"]
 class TextTerms(msgspec.Struct, frozen=True):
     """`mode`: `linear` is level 0 alone, without torch; `head` and `lora` use the shared encoder; `full` trains one.
 
-    `promise` is the precision answers must keep, at `confidence`. `allowance` is what int8 may lose of accuracy.
+    `promise` is the precision answers must keep, at `confidence`. `variants` (of mode `full`) are made and judged; the
+    first that loses no more than `allowance` of fp32's accuracy serves.
     `outside` is the label of texts that belong to none of the others. `encoder`: a Hugging Face folder, else MiniLM.
     """
 
@@ -23,6 +25,7 @@ class TextTerms(msgspec.Struct, frozen=True):
     allowance: float = 0.005
     outside: str = ""
     encoder: str = ""
+    variants: tuple[Variant, ...] = ("int8",)
     epochs: int = 6
     learning_rate: float = 1e-4
     max_tokens: int = 48
@@ -35,7 +38,8 @@ class CourseTerms(msgspec.Struct, frozen=True):
 
     `step_promise` and `exact_promise` are precisions of a step's eager and exact answers, judged across `step_folds`
     folds of tasks; None: the lesson's own.
-    `read_only` names tools beyond those the data declares. `licence` is the package's.
+    Runs of several tenants are refused unless `all_tenants`; what holds words of runs is deleted when the course has
+    ended, unless `keep_data`. `read_only` names tools beyond those the data declares. `licence` is the package's.
     """
 
     picking: Picking
@@ -46,6 +50,8 @@ class CourseTerms(msgspec.Struct, frozen=True):
     licence: str = ""
     seed: int = 0
     step_folds: int | None = None
+    all_tenants: bool = False
+    keep_data: bool = False
 
     @property
     def workflow(self) -> str:

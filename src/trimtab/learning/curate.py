@@ -13,7 +13,7 @@ import msgspec
 from trimtab.core.errors import DataError
 from trimtab.learning.card import DataCard, Leaks, Part, Teacher
 from trimtab.learning.examples import Example
-from trimtab.learning.labelled import Labelled, split
+from trimtab.learning.labelled import deal
 from trimtab.learning.likeness import near_duplicates, plain_text
 
 Side = Literal["learn", "validate", "judge"]
@@ -24,6 +24,7 @@ _NAMES: Mapping[str, Side] = {
     **dict.fromkeys(("judge", "test", "held", "held-out"), "judge"),
 }
 _FEWEST_TEXTS = 3
+TAUGHT = "taught.json"
 _UNEVEN = 10
 
 
@@ -53,15 +54,15 @@ def curate(examples: Sequence[Example], cut: Cut) -> Curated:
     """Deduplicate, leave out what is too rare, cut, and look for leaks. Raises DataError naming what is missing."""
     if not examples:
         raise DataError("holds no texts", file=cut.source, remedy="check the path")
-    distinct = _distinct(examples)
-    common, left_out = _common(distinct, cut)
+    once = distinct(examples)
+    common, left_out = _common(once, cut)
     parts = _parted(common, cut)
     _check(parts, cut)
     near = near_duplicates([each.text for each in parts["judge"]], [each.text for each in parts["learn"]])
     card = DataCard(
         workflow=cut.workflow, kind=cut.kind, source=cut.source, grouped_by=cut.grouped_by, seed=cut.seed,
         digest=digest_of(each for side in SIDES for each in parts[side]), raw=len(examples),
-        duplicates=len(examples) - len(distinct),
+        duplicates=len(examples) - len(once),
         parts={side: Part(len(parts[side]), len(_groups(parts[side]))) for side in SIDES},
         labels=_balance(parts), teachers=_teachers(common), leaks=_leaks(parts, near),
         left_out=left_out, notes=_notes(parts),
@@ -76,7 +77,18 @@ def digest_of(examples: Iterable[Example]) -> str:
     return blake2b(content, digest_size=16).hexdigest()
 
 
-def _distinct(examples: Sequence[Example]) -> list[Example]:
+def taught_groups(curated: Curated) -> list[str]:
+    """Digests of the groups that taught or set thresholds: what a later judge must leave out. No text is in them."""
+    return sorted({group_digest(each) for each in (*curated.learn, *curated.validate)})
+
+
+def group_digest(example: Example) -> str:
+    """Of the group a text belongs to, which is its own where none is named."""
+    group = example.group or plain_text(example.text)
+    return blake2b(group.encode("utf-8", "replace"), digest_size=8).hexdigest()
+
+
+def distinct(examples: Sequence[Example]) -> list[Example]:
     """Once each: a text, a label, a teacher. All of one text go to the group it first came with."""
     homes: dict[str, tuple[str, str]] = {}
     seen: dict[tuple[str, str, str], Example] = {}
@@ -120,19 +132,10 @@ def _parted(examples: Sequence[Example], cut: Cut) -> dict[Side, list[Example]]:
     left = 1.0
     for number, (open_side, share) in enumerate(shares):
         if not parts[open_side]:
-            parts["learn"], parts[open_side] = _deal(parts["learn"], share / left, cut.seed * 2 + number)
+            kept, held = deal(parts["learn"], share / left, cut.seed * 2 + number)
+            parts["learn"], parts[open_side] = list(kept), list(held)
         left -= share
     return parts
-
-
-def _deal(examples: Sequence[Example], share: float, seed: int) -> tuple[list[Example], list[Example]]:
-    """Whole groups, evenly by label; where labels have too few groups of their own, evenly by group."""
-    whole = [Labelled(str(at), each.label, each.group) for at, each in enumerate(examples)]
-    kept, held = split(whole, share, seed)
-    if not held:
-        whole = [msgspec.structs.replace(each, label="") for each in whole]
-        kept, held = split(whole, max(share, 1 / max(len(_groups(examples)), 1)), seed)
-    return [examples[int(each.text)] for each in kept], [examples[int(each.text)] for each in held]
 
 
 def _check(parts: Mapping[Side, Sequence[Example]], cut: Cut) -> None:

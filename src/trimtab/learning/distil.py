@@ -15,16 +15,12 @@ from trimtab.learning.likeness import plain_text
 
 
 class Distilled(msgspec.Struct, frozen=True):
-    """`learn` may hold a text several times. `near[i]`: text i of `judge` has its like among them.
-
-    `disputed` texts have more than one label.
-    """
+    """`learn` may hold a text several times. `near[i]`: text i of `judge` has its like among them."""
 
     learn: tuple[Labelled, ...]
     validate: tuple[Labelled, ...]
     judge: tuple[Labelled, ...]
     near: tuple[bool, ...]
-    disputed: int
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -35,13 +31,12 @@ class Distilled(msgspec.Struct, frozen=True):
 def distil(curated: Curated) -> Distilled:
     """Soft targets to learn from, the most trusted label to be held to."""
     near = {plain_text(each.text): flag for each, flag in zip(curated.judge, curated.near, strict=True)}
-    judge = _trusted(curated.judge)
+    judge = trusted(curated.judge)
     return Distilled(
         learn=tuple(row for choices in _by_text(curated.learn) for row in _shared(choices)),
-        validate=_trusted(curated.validate),
+        validate=trusted(curated.validate),
         judge=judge,
         near=tuple(near[plain_text(each.text)] for each in judge),
-        disputed=sum(len({each.label for each in choices}) > 1 for choices in _by_text(curated.learn)),
     )
 
 
@@ -69,7 +64,8 @@ def _shared(choices: Sequence[Example]) -> list[Labelled]:
     ]
 
 
-def _trusted(examples: Sequence[Example]) -> tuple[Labelled, ...]:
+def trusted(examples: Sequence[Example]) -> tuple[Labelled, ...]:
+    """Every text once, with the label that its teachers are trusted for most."""
     found = []
     for choices in _by_text(examples):
         votes = _votes(choices)

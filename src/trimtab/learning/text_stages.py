@@ -1,77 +1,79 @@
 """The stages of a text controller between curation and package, each from files to files: adapt, compress, calibrate.
 
-`course.py` runs them in order. Level 0 needs scikit-learn alone; torch is imported where an encoder is trained.
+`text_course.py` runs them in order. Level 0 needs scikit-learn alone; torch is imported where an encoder is trained.
 """
 
 import os
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from trimtab.controllers import Calibration, Level, TextController, TextDescription, TextHead
+from trimtab.controllers import Level, TextDescription, TextHead, TextKind, publish, shared_key
 from trimtab.core.errors import DataError
-from trimtab.engines import EncoderShelf
-from trimtab.learning.calibrate import Held, Promise, calibrate
+from trimtab.learning.calibrate import Promise
 from trimtab.learning.course_terms import TextTerms
 from trimtab.learning.distil import Distilled
-from trimtab.learning.labelled import Labelled
+from trimtab.learning.labelled import Labelled, tuning
 from trimtab.learning.linear import train_linear
 from trimtab.learning.success import folds_by_group
-from trimtab.learning.workbench import Shelf, digest
+from trimtab.learning.text_calibration import Unseen, calibrate_controller
+from trimtab.learning.variant import Judged, Variant, variant_folder
+from trimtab.learning.workbench import Shelf
 
 if TYPE_CHECKING:
-    from trimtab.learning.compress import Source
-    from trimtab.learning.text import Stage
+    from trimtab.learning.text_task import TextStage
 
 LINEAR = "linear.npz"
-_PRECISE = "fp32.npz"
 _FOLDS = 5
 Progress = Callable[[str, float], None]
-
-
-class Variant(msgspec.Struct, frozen=True):
-    """One precision of the encoder, judged on the validation texts. `level` is None where it is not kept."""
-
-    name: str
-    accuracy: float
-    megabytes: float
-    milliseconds: float
 
 
 class Compression(msgspec.Struct, frozen=True):
     """The levels above level 0, and all variants that were tried."""
 
     levels: tuple[Level, ...] = ()
-    variants: tuple[Variant, ...] = ()
+    variants: tuple[Judged, ...] = ()
 
 
 class Lesson(msgspec.Struct, frozen=True):
     """What the stages hand on: the head they learn, its texts, their terms, and where all workflows' encoders lie."""
 
     name: str
-    kind: str
+    kind: TextKind
     distilled: Distilled
     terms: TextTerms
     shared: Path
 
+    @property
+    def tune(self) -> tuple[Labelled, ...]:
+        """What stops the training of an encoder and picks its variants; empty where none is trained."""
+        return self._validation[1]
+
+    @property
+    def held(self) -> tuple[Labelled, ...]:
+        """What sets thresholds: nothing was trained, stopped or picked by it."""
+        return self._validation[0]
+
+    @property
+    def _validation(self) -> tuple[tuple[Labelled, ...], tuple[Labelled, ...]]:
+        validation = self.distilled.validate
+        return (
+            tuning(validation, self.terms.seed) if self.terms.mode in ("full", "lora") else (validation, ())
+        )
+
 
 def adapt_text(lesson: Lesson, shelf: Shelf, progress: Progress) -> None:
     """Level 0, and the encoder unless the mode does without; an interrupted training goes on at its last epoch."""
-    texts = lesson.distilled
-    if lesson.terms.mode == "linear":
-        train_linear({lesson.name: [*texts.learn, *texts.validate]}, seed=lesson.terms.seed).save(
-            shelf.folder / LINEAR
-        )
-        return
-    train_linear({lesson.name: texts.learn}, seed=lesson.terms.seed).save(shelf.folder / LINEAR)
-    if lesson.terms.mode in ("full", "lora"):
-        from trimtab.learning.text import fit
+    texts, mode = lesson.distilled, lesson.terms.mode
+    taught = [*texts.learn, *texts.validate] if mode == "linear" else texts.learn
+    train_linear({lesson.name: taught}, seed=lesson.terms.seed).save(shelf.folder / LINEAR)
+    if mode in ("full", "lora"):
+        from trimtab.learning.text_variants import fit
 
         fit(_stage(lesson, shelf.folder, progress))
 
@@ -80,117 +82,79 @@ def compress_text(lesson: Lesson, adapted: Path, shelf: Shelf, progress: Progres
     """The encoder as it will serve. A variant that was made before an interruption is not made again."""
     if lesson.terms.mode == "linear":
         return Compression()
-    from trimtab.learning.text import shared_levels
-
     if lesson.terms.mode == "full":
-        return _compress_own(lesson, adapted, shelf, progress)
-    if (adapted / "checkpoint.pt").exists():
-        shutil.copyfile(adapted / "checkpoint.pt", shelf.folder / "checkpoint.pt")
-    base = shared_encoder(lesson, progress)
-    stage = _stage(lesson, shelf.folder, progress, base)
-    levels, judged = shared_levels(stage, base)
-    (shelf.folder / "checkpoint.pt").unlink(missing_ok=True)
-    variants = (Variant(each.variant, each.accuracy, each.megabytes, each.milliseconds) for each in judged)
-    return Compression(tuple(levels), tuple(variants))
+        levels, judged = _own_levels(lesson, adapted, shelf, progress)
+    else:
+        levels, judged = _shared_levels(lesson, adapted, shelf, progress)
+    return Compression(tuple(levels), judged)
 
 
-def _compress_own(lesson: Lesson, adapted: Path, shelf: Shelf, progress: Progress) -> Compression:
-    """int8 and fp16; costlier ways only where int8 loses more than the allowance."""
-    from trimtab.learning.compress import Variant as Precision
+def _own_levels(
+    lesson: Lesson, adapted: Path, shelf: Shelf, progress: Progress
+) -> tuple[list[Level], tuple[Judged, ...]]:
     from trimtab.learning.compress import compress
-    from trimtab.learning.text import encoder_level, fit, judge, variant_folder
+    from trimtab.learning.text_variants import fit, judge, own_levels
 
     source = fit(_stage(lesson, adapted, progress))
     stage = _stage(lesson, shelf.folder, progress)
-    _keep_precise(lesson, source, shelf)
 
-    def made(name: Precision) -> Variant:
+    def made(name: Variant) -> Judged:
         file = f"{variant_folder(name)}.json"
-        known = shelf.kept(file, Variant)
+        known = shelf.kept(file, Judged)
         if known is None:
             progress(name, 0.0)
-            one = judge(stage, source, compress(source, name))
-            known = Variant(one.variant, one.accuracy, one.megabytes, one.milliseconds)
+            known = judge(stage, source, compress(source, name))
             shelf.keep(file, known)
         return known
 
-    tried = [made("fp16"), made("int8")]
-    for fallback in stage.settings.fallbacks:
-        if tried[0].accuracy - max(each.accuracy for each in tried[1:]) <= lesson.terms.allowance:
-            break
-        tried.append(made(fallback))
-    best = max(tried[1:], key=lambda each: each.accuracy)
-    levels = tuple(encoder_level(variant_folder(each.name)) for each in (best, tried[0]))
-    return Compression(levels, tuple(tried))
+    return own_levels(stage.settings, made)
 
 
-def _keep_precise(lesson: Lesson, source: "Source", shelf: Shelf) -> None:
-    """What the encoder in full precision says of the texts that judge: the quantised ones are held against it."""
-    from tokenizers import Tokenizer
+def _shared_levels(
+    lesson: Lesson, adapted: Path, shelf: Shelf, progress: Progress
+) -> tuple[list[Level], tuple[Judged, ...]]:
+    from trimtab.learning.text_variants import shared_levels
 
-    from trimtab.learning.adapt import logits_of, tokenise
-
-    texts = [each.text for each in lesson.distilled.judge]
-    folder = _stage(lesson, shelf.folder, None).weights
-    empty = np.zeros((len(texts), 1), np.float32)
-    samples = tokenise(
-        Tokenizer.from_file(str(folder / "tokenizer.json")), texts, empty, _served_tokens(lesson)
-    )
-    np.savez(shelf.folder / _PRECISE, logits=logits_of(source.model, samples).numpy())
-
-
-def precise_logits(compressed: Path) -> NDArray[np.float32] | None:
-    """What the encoder in full precision said of the texts that judge; None where none was trained."""
-    path = compressed / _PRECISE
-    if not path.is_file():
-        return None
-    with np.load(path, allow_pickle=False) as stored:
-        logits: NDArray[np.float32] = stored["logits"]
-        return logits
+    if (adapted / "checkpoint.pt").exists():
+        shutil.copyfile(adapted / "checkpoint.pt", shelf.folder / "checkpoint.pt")
+    base = shared_encoder(lesson, progress)
+    levels, judged = shared_levels(_stage(lesson, shelf.folder, progress, base), base)
+    (shelf.folder / "checkpoint.pt").unlink(missing_ok=True)
+    return levels, judged
 
 
 def shared_encoder(lesson: Lesson, progress: Progress) -> Path:
-    """The encoder that all workflows share, made by whoever needs it first. Taken from its files' names and rank."""
-    from trimtab.learning.text import write_base
+    """The encoder that all workflows share, made by whoever needs it first: one for each content of the weights."""
+    from trimtab.learning.encoder import default_folder
+    from trimtab.learning.text_variants import write_base
 
-    weights = _stage(lesson, lesson.shared, None).weights
-    sizes = sorted((each.name, each.stat().st_size) for each in weights.iterdir() if each.is_file())
-    home = lesson.shared / digest(sizes, lesson.terms.rank)
-    if not (home / "encoder.json").is_file():
+    rank = lesson.terms.rank
+    weights = Path(lesson.terms.encoder) if lesson.terms.encoder else default_folder()
+
+    def make(folder: Path) -> None:
         progress("int8 of the shared encoder", 0.0)
-        partial = home.with_name(f"{home.name}.{os.getpid()}.partial")
-        write_base(partial, [each.text for each in lesson.distilled.learn], weights, lesson.terms.rank)
-        partial.rename(home)
-    return home
+        write_base(folder, [each.text for each in lesson.distilled.learn], weights, rank)
+
+    return publish(lesson.shared, shared_key(weights, rank), make)
 
 
 def calibrate_text(lesson: Lesson, adapted: Path, compressed: Path, shelf: Shelf) -> TextDescription:
-    """A controller's whole folder in the shelf, its thresholds set on the validation texts."""
-    compression = _compression(compressed)
+    """A controller's whole folder in the shelf, its thresholds set on the texts held for them."""
+    compression = read_compression(compressed)
     target = shelf.folder / "controller"
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir()
     shutil.copyfile(adapted / LINEAR, target / LINEAR)
+    levels = [Level("linear", {}, file=LINEAR)]
     for level in compression.levels:
         _copy_level(level, compressed, target)
-    labels = lesson.distilled.labels
-    head = TextHead(lesson.name, lesson.kind, labels, lesson.terms.outside)  # type: ignore[arg-type]
-    neutral = {lesson.name: Calibration()}
-    levels = [Level("linear", neutral, file=LINEAR)]
-    for level in compression.levels:
         place = _relative(compressed, level.encoder, target)
-        levels.append(msgspec.structs.replace(level, encoder=place, calibrations=neutral))
+        levels.append(msgspec.structs.replace(level, encoder=place))
+    head = TextHead(lesson.name, lesson.kind, lesson.distilled.labels, lesson.terms.outside)
     described = TextDescription(lesson.name, "0", (head,), tuple(levels))
-    _write(target, described)
-    controller = TextController.load(target, EncoderShelf())
-    linear = _held_linear(lesson, controller)
-    calibrated = []
-    for level in described.levels:
-        calibration = _calibrated(lesson, controller, level, linear)
-        calibrated.append(msgspec.structs.replace(level, calibrations={lesson.name: calibration}))
-    described = msgspec.structs.replace(described, levels=tuple(calibrated))
-    _write(target, described)
-    return described
+    unseen = _cross_read(lesson) if lesson.terms.mode == "linear" else Unseen(lesson.held)
+    promise = Promise(lesson.terms.promise, lesson.terms.confidence)
+    return calibrate_controller(target, described, {lesson.name: unseen}, promise)
 
 
 def _copy_level(level: Level, compressed: Path, target: Path) -> None:
@@ -206,39 +170,9 @@ def _relative(start: Path, place: str, target: Path) -> str:
     return os.path.relpath((start / place).resolve(), target.resolve()) if place.startswith("..") else place
 
 
-def _calibrated(
-    lesson: Lesson,
-    controller: TextController,
-    level: Level,
-    linear: tuple[NDArray[np.float32], Sequence[Labelled]],
-) -> Calibration:
-    """One level's. Whatever level 0 passes on goes to the encoder, however unsure it was."""
-    logits, held = linear
-    promise = Promise(lesson.terms.promise, lesson.terms.confidence)
-    if level.file:
-        seen = Held(logits, None, _right(lesson, held), [each.group for each in held])
-        return calibrate(seen, lesson.distilled.labels, lesson.terms.outside, replace(promise, margin=1.0))
-    texts = [each.text for each in held]
-    seen = Held(
-        controller.logits(texts, level.name, lesson.name),
-        logits,
-        _right(lesson, held),
-        [each.group for each in held],
-    )
-    return calibrate(seen, lesson.distilled.labels, lesson.terms.outside, promise)
-
-
-def _held_linear(
-    lesson: Lesson, controller: TextController
-) -> tuple[NDArray[np.float32], Sequence[Labelled]]:
-    """Level 0's logits on texts it was not trained on, and those texts.
-
-    Alone, it is cross-fitted over all but the judging texts: each is read by a model of the other groups.
-    """
+def _cross_read(lesson: Lesson) -> Unseen:
+    """All but the judging texts, each read by a level 0 of the other groups: the one that serves learns of them all."""
     texts = lesson.distilled
-    if lesson.terms.mode != "linear":
-        held = texts.validate
-        return controller.logits([each.text for each in held], "linear", lesson.name), held
     rows = [*texts.learn, *texts.validate]
     groups = np.unique([each.group for each in rows], return_inverse=True)[1]
     logits = np.zeros((len(rows), len(texts.labels)), np.float32)
@@ -247,8 +181,7 @@ def _held_linear(
         known = [rows[at] for at in fold.learn]
         if {each.label for each in known} != set(texts.labels):
             continue
-        model = train_linear({lesson.name: known}, seed=lesson.terms.seed)
-        logits[fold.judge] = np.stack([model.read(rows[at].text).logits[lesson.name] for at in fold.judge])
+        logits[fold.judge] = _read_by(known, [rows[at] for at in fold.judge], lesson)
         read[fold.judge] = True
     kept = np.flatnonzero(read)
     if not kept.size:
@@ -256,39 +189,35 @@ def _held_linear(
             "no fold of the texts holds every label", file=lesson.name, field="label",
             remedy="every label needs texts of several tasks",
         )  # fmt: skip
-    return logits[kept], [rows[at] for at in kept]
+    return Unseen([rows[at] for at in kept], logits[kept])
 
 
-def _right(lesson: Lesson, held: Sequence[Labelled]) -> NDArray[np.int64]:
-    place = {label: at for at, label in enumerate(lesson.distilled.labels)}
-    return np.array([place[each.label] for each in held], np.int64)
+def _read_by(known: Sequence[Labelled], rows: Sequence[Labelled], lesson: Lesson) -> NDArray[np.float32]:
+    model = train_linear({lesson.name: known}, seed=lesson.terms.seed)
+    return np.stack([model.read(each.text).logits[lesson.name] for each in rows])
 
 
-def _compression(compressed: Path) -> Compression:
+def read_compression(compressed: Path) -> Compression:
+    """What the compress stage left in its folder."""
     return msgspec.json.decode((compressed / "levels.json").read_bytes(), type=Compression)
 
 
-def _write(folder: Path, described: TextDescription) -> None:
-    (folder / "controller.json").write_bytes(msgspec.json.format(msgspec.json.encode(described), indent=1))
-
-
-def _served_tokens(lesson: Lesson) -> int:
-    return max(lesson.terms.max_tokens, 128)
-
-
-def _stage(lesson: Lesson, folder: Path, progress: Progress | None, shared: Path | None = None) -> "Stage":
-    """The course's stage as `text.py` takes it."""
-    from trimtab.learning.adapt import Regimen
-    from trimtab.learning.text import HeadTask, Settings, Stage
+def _stage(
+    lesson: Lesson, folder: Path, progress: Progress | None, shared: Path | None = None
+) -> "TextStage":
+    """The lesson as the encoder's training takes it."""
+    from trimtab.learning.adapt import Mode, Regimen
+    from trimtab.learning.text_task import HeadTask, Settings, TextStage
 
     terms, texts = lesson.terms, lesson.distilled
-    mode = "full" if terms.mode == "linear" else terms.mode
     regimen = Regimen(
-        mode=mode, epochs=terms.epochs, learning_rate=terms.learning_rate, max_tokens=terms.max_tokens,
-        rank=terms.rank, seed=terms.seed,
+        mode=cast("Mode", terms.mode), epochs=terms.epochs, learning_rate=terms.learning_rate,
+        max_tokens=terms.max_tokens, rank=terms.rank, seed=terms.seed,
     )  # fmt: skip
-    weights = Path(terms.encoder) if terms.encoder else None
-    settings = Settings(regimen, allowance=terms.allowance, weights=weights, shared=shared)
+    settings = Settings(
+        regimen, allowance=terms.allowance, variants=terms.variants, shared=shared,
+        weights=Path(terms.encoder) if terms.encoder else None,
+    )  # fmt: skip
     examples = (*texts.learn, *texts.validate, *texts.judge)
-    task = HeadTask(lesson.name, lesson.kind, examples, terms.outside)  # type: ignore[arg-type]
-    return Stage([task], [texts.learn], [texts.validate], folder, settings, progress)
+    task = HeadTask(lesson.name, lesson.kind, examples, terms.outside)
+    return TextStage([task], [texts.learn], [lesson.tune], [lesson.held], folder, settings, progress)

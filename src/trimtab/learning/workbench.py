@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import quote
 
 import msgspec
 
@@ -19,8 +20,10 @@ from trimtab.core.errors import DataError
 
 _KEY, _DONE = ".key", ".done"
 _CHUNK_BYTES = 1 << 20
+# What holds words of recorded runs.
+SNAPSHOT, CURATED, DISTILLED = "runs.jsonl.gz", "curated.json", "distilled.json"
 # Raised when a stage makes something else of the same things.
-_FORMAT = 1
+_FORMAT = 2
 _Product = TypeVar("_Product")
 
 
@@ -79,6 +82,12 @@ class Workbench:
             write_whole(known, key.encode())
         return Shelf(folder, key)
 
+    def forget_texts(self) -> None:
+        """Delete what holds words of recorded runs; a course finds its way by the digests that stay."""
+        for name in (SNAPSHOT, CURATED, DISTILLED):
+            for path in (self.folder / name, *self.folder.glob(f"*/{name}")):
+                path.unlink(missing_ok=True)
+
     def clear(self) -> None:
         """Forget everything."""
         for each in self.folder.iterdir() if self.folder.is_dir() else ():
@@ -97,6 +106,11 @@ class Workbench:
                 said = "another process is learning this controller"
                 raise DataError(said, file=str(path), remedy="wait for it, or end it") from error
             yield
+
+
+def learning_folder(data: Path, workflow: str, kind: str) -> Path:
+    """Where under the data folder a workflow's controller of a kind is made."""
+    return data / "learning" / quote(workflow, safe="").replace(".", "%2E") / kind
 
 
 def digest(*parts: object) -> str:
