@@ -145,12 +145,56 @@ def test_a_pair_is_found_before_a_flood_of_names():
     assert found == [{"first": "Mia", "last": "Garcia", "zip": "90210"}]
 
 
+def test_what_is_said_in_words_fills_an_argument_in_its_fixed_form():
+    made = recipe(("day", "user:=date"), ("people", "user:=number"))
+    kept = pantry(("user", "a table for two"), ("user", "on 8 May 2021"))
+    assert arguments([made], kept) == [{"day": "2021-05-08", "people": "2"}]
+
+
+def test_the_day_the_system_tells_dates_what_is_said_after_it():
+    kept = Pantry(values_of_turn(Turn("system", "Today is 2019-03-01."), 0, ""))
+    for value in values_of_turn(Turn("user", "tomorrow"), 1, ""):
+        kept.add(value)
+    assert arguments([recipe(("day", "user:=date"))], kept) == [{"day": "2019-03-02"}]
+
+
+def test_a_known_value_fills_an_argument_only_where_a_message_says_it():
+    made = Recipe("get", (Ingredient("kind", options=("checking", "savings")),))
+    assert arguments([made], pantry(("user", "my Savings please"))) == [{"kind": "savings"}]
+    assert arguments([made], pantry(("user", "my account"))) == []
+    assert arguments([made], pantry(("search", {"kind": "savings"}))) == []
+
+
+def test_the_newest_known_value_comes_first():
+    made = Recipe("get", (Ingredient("kind", options=("checking", "savings")),))
+    kept = pantry(("user", "savings"), ("user", "no, checking"))
+    assert arguments([made], kept) == [{"kind": "checking"}, {"kind": "savings"}]
+
+
+def test_two_arguments_never_take_the_same_words():
+    cities = ("Paris", "Rome")
+    made = Recipe("get", (Ingredient("a", options=cities), Ingredient("b", options=cities)))
+    assert arguments([made], pantry(("user", "Paris"))) == []
+    found = arguments([made], pantry(("user", "from Paris to Rome")))
+    assert found == [{"a": "Rome", "b": "Paris"}, {"a": "Paris", "b": "Rome"}]
+
+
+def test_a_flood_of_spoken_values_takes_a_blink():
+    kept = pantry(*(("user", "on 8 May 2021 in Paris at 7 pm for two, " * 400) for _ in range(30)))
+    parts = tuple(Ingredient(name, f"user:={name}") for name in ("date", "time", "number", "name"))
+    made = Recipe("get", (*parts, Ingredient("city", options=("Paris", "Rome"))))
+    begun = time.process_time()
+    arguments([made] * 20, kept)
+    assert time.process_time() - begun < 0.5
+
+
 @pytest.mark.parametrize(
     "broken",
     [
         {"tool": "get", "ingredients": [{"argument": "a"}]},
         {"tool": "get", "ingredients": [{"argument": "a", "source": "x", "constant": "1"}]},
         {"tool": "get", "ingredients": [{"argument": "a", "constant": "{"}]},
+        {"tool": "get", "ingredients": [{"argument": "a", "source": "x", "options": ["y"]}]},
         {"tool": "get", "ingredients": [{"argument": "a", "source": "x"}], "chain": [[0, 1]]},
         {"tool": "get", "ingredients": [{"argument": "a", "source": "x"}], "chain": [[-1, 0]]},
         {"tool": "get", "ingredients": [], "bound": "loose"},

@@ -92,18 +92,18 @@ class Gate:
 
 
 async def test_calls_behind_one_stall_count_as_one_failure_and_later_ones_do_not_wait(thread):
-    gate = Gate()
-    host = host_of(gate, thread)
-    together = await asyncio.gather(*(host.ask(question(), 0.02) for _ in range(40)))
+    gate, now = Gate(), [0.0]
+    host = Host(manifest("classify", labels=("yes", "no")), gate, thread, lambda: now[0])
+    together = await asyncio.gather(*(host.ask(question(), 0.2) for _ in range(40)))
     assert all("longer than" in each.answer.reasons[0] for each in together)
-    started = time.monotonic()
-    behind = [await host.ask(question(), 0.02) for _ in range(40)]
+    now[0] = 1.0
+    behind = [await asyncio.wait_for(host.ask(question(), 0.2), 0.1) for _ in range(40)]
     assert {each.answer.reasons for each in behind} == {("it is still at an earlier call",)}
-    assert time.monotonic() - started < 0.02 * 40 / 2
     assert host.troubles == {"late": 40, "skipped": 40}
     gate.opened.set()
-    await asyncio.sleep(0.05)
-    assert (await host.ask(question(), 5)).answer.option == "yes"
+    while (found := await host.ask(question(), 5)).answer.abstained:
+        await asyncio.sleep(0.001)
+    assert found.answer.option == "yes"
 
 
 async def test_one_that_stalls_again_and_again_rests_for_a_while(thread):
@@ -183,7 +183,7 @@ async def test_who_gives_up_is_not_looked_at_any_more(thread):
     while not seen:
         await asyncio.sleep(0.001)
     gone = asyncio.ensure_future(host.ask(question("gone"), 5))
-    late = asyncio.to_thread(host.ask_from_thread, question("late"), 0.01)
+    late = asyncio.ensure_future(asyncio.to_thread(host.ask_from_thread, question("late"), 0.05))
     await asyncio.sleep(0.005)
     gone.cancel()
     last = asyncio.ensure_future(host.ask(question("last"), 5))
@@ -254,3 +254,22 @@ def test_drift_is_said_when_it_matters_and_only_then():
 def test_a_profile_has_a_count_for_every_bin():
     with pytest.raises(ValueError):
         Profile(0, (1, 2))
+
+
+class Panic(BaseException):
+    """What a library below Python raises when it breaks."""
+
+
+async def test_a_panic_below_python_leaves_nobody_waiting_and_the_next_call_is_decided(thread):
+    broken = [True]
+
+    def decide(questions):
+        if broken:
+            broken.clear()
+            raise Panic("below")
+        return [saying() for _ in questions]
+
+    host = host_of(decide, thread)
+    first = await asyncio.wait_for(host.ask(question(), 30), 10)
+    assert first.answer.abstained
+    assert (await host.ask(question(), 30)).answer.option == "yes"

@@ -1,6 +1,5 @@
 """Level 0: what numpy serves is what scikit-learn trained."""
 
-
 import numpy as np
 import pytest
 

@@ -192,6 +192,9 @@ TOLD = (
     "user:Aa",
     "user:a_X6",
     "user:#X7",
+    "user:=name",
+    "user:=number",
+    "user:=text",
 )
 
 
@@ -202,8 +205,9 @@ def reckless():
         Recipe("send", (Ingredient("account", source), mode)) for source in (*TOLD, "list.accounts[]")
     )
     closes = recipes("close", "account", sources=(*TOLD, "list.accounts[]", "get.account", "list$"))
+    known = Recipe("close", (Ingredient("account", options=("FAKE01", "AB12CD")),))
     reads = recipes("get", "account", sources=(*TOLD, "list.accounts[]"))
-    made = (*sends, *closes, *reads, *recipes("list", "owner", sources=("user:Aa",)))
+    made = (*sends, *closes, known, *reads, *recipes("list", "owner", sources=("user:Aa",)))
     tables = CueTable(tuple({} for _ in made))
     catalogue = Catalogue(("close", "get", "list", "send"), (), made, tuple((0.5, 0.5) for _ in made))
     facts = StepFacts(

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trimtab.controllers import Turn, values_of_turn
-from trimtab.controllers.values import MOST_VALUES, shape
+from trimtab.controllers.values import MOST_VALUES, TEXT, TODAY, shape
 
 SENTENCES = (
     *("Η παραγγελία μου είναι W123", "Мой заказ W123", "我的订单是 W123", "注文番号は W123", "주문 W123 입니다"),
@@ -44,7 +44,8 @@ def result(content, tool="get"):
 
 
 def found(values):
-    return [(value.source, value.json) for value in values]
+    """Without the message as a whole."""
+    return [(value.source, value.json) for value in values if not value.source.endswith(TEXT)]
 
 
 def test_words_with_digits_or_capitals_are_values_and_plain_language_is_none():
@@ -55,12 +56,21 @@ def test_words_with_digits_or_capitals_are_values_and_plain_language_is_none():
 
 
 def test_a_word_ends_before_the_point_of_its_sentence():
-    assert [value.text for value in user("It is AB12. Or CD34/EF56: no!")] == [
-        "It",
-        "AB12",
-        "Or",
-        "CD34/EF56",
+    assert [text for _, text in found(user("It is AB12. Or CD34/EF56: no!"))] == [
+        *("It", "AB12", "Or", "CD34/EF56"),
     ]
+
+
+def test_a_message_is_a_value_of_its_own_and_a_result_is_none():
+    assert user("It is 7 pm")[-1].source == "user:=text"
+    assert user("It is 7 pm")[-1].text == "It is 7 pm"
+    assert not any(value.source.endswith(TEXT) for value in result("It is 7 pm"))
+
+
+def test_a_system_message_tells_the_day_and_nobody_else_does():
+    (day,) = values_of_turn(Turn("system", "Now: 2024-05-15 15:00 EST, since 2020-01-01"), 0, "")
+    assert (day.source, day.text) == (TODAY, "2024-05-15")
+    assert not any(value.source == TODAY for value in user("system:=today 2024-05-15"))
 
 
 def test_a_word_knows_its_neighbours_numbers_among_them_by_their_shape():

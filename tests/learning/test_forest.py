@@ -28,7 +28,10 @@ def test_a_forest_gives_the_mean_log_odds_of_the_trees_it_was_made_of(whole):
 
 def test_a_blend_gives_the_mean_log_odds_of_both():
     rows, labels, weights = table()
-    forest, boosted = fit_forest(rows, labels, weights, 0, SMALL), fit_trees(rows, labels, weights, 0, CAUTIOUS)
+    forest, boosted = (
+        fit_forest(rows, labels, weights, 0, SMALL),
+        fit_trees(rows, labels, weights, 0, CAUTIOUS),
+    )
     both = blend(boosted, forest)
     both.check(6)
     np.testing.assert_allclose(both.raw(rows), (forest.raw(rows) + boosted.raw(rows)) / 2, atol=1e-12)

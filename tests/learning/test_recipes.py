@@ -115,3 +115,42 @@ def test_the_order_of_examples_does_not_matter():
         for n in range(9)
     ]
     assert learn_recipes(made) == learn_recipes(reversed(made))
+
+
+def test_values_that_many_tasks_shared_are_known_and_used_only_where_they_are_said():
+    cities = ("Paris", "Rome", "Oslo")
+    made = [
+        example(f"t{n}", get(city=cities[n % 3]), ("user", f"to {cities[n % 3].lower()}")) for n in range(12)
+    ]
+    (recipe,) = learn_recipes(made)
+    assert recipe.ingredients == (Ingredient("city", options=("Oslo", "Paris", "Rome")),)
+    assert learn_recipes([example("t", get(city="Paris"), ("user", "paris"))] * 9) == ()
+
+
+def test_arguments_of_one_kind_know_what_any_of_them_was_seen_with():
+    seen = {
+        "fly": ("Oslo", "Paris", "Rome"),
+        "stay": ("Bonn", "Oslo", "Paris", "Rome"),
+        "paint": ("Blue", "Red"),
+    }
+    made = [
+        example(f"{tool}{n}", ToolCall(tool, {"at": value}), ("user", f"it is {value.lower()}"))
+        for tool, values in seen.items()
+        for value in values
+        for n in range(4)
+    ]
+    known = {recipe.tool: recipe.ingredients[0].options for recipe in learn_recipes(made)}
+    assert known == {"fly": seen["stay"], "stay": seen["stay"], "paint": seen["paint"]}
+
+
+def test_identifiers_and_numbers_are_never_known_values():
+    made = [example(f"t{n}", get(id="mia_li_12"), ("user", "it is mia_li_12 again")) for n in range(9)]
+    assert all(not part.options for recipe in learn_recipes(made) for part in recipe.ingredients)
+
+
+def test_what_was_said_in_words_explains_an_argument():
+    made = [
+        example(f"t{n}", get(day=f"2021-05-0{n}"), ("user", f"on the {n}th of may 2021")) for n in range(4, 9)
+    ]
+    (recipe,) = learn_recipes(made)
+    assert recipe.ingredients == (Ingredient("day", "user:=date"),)

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 from tests.learning.test_step_judge import ONE, run
 
-from trimtab.controllers import Turn
+from trimtab.controllers import Thresholds, Turn
 from trimtab.learning.moments import KNOWN
 from trimtab.learning.step_fit import Seen
 from trimtab.learning.step_thresholds import calibrate, choose_thresholds, eager_emits, tally_eager
@@ -66,3 +66,22 @@ def test_more_likely_never_means_less_sure():
 def test_too_little_to_judge_by_means_silence():
     assert choose_thresholds(runs("steady", 1.0, count=10), 0.97, 0.98, 0).eager is None
     assert calibrate([]).chances(np.zeros(0), np.zeros(0), [], "steady").shape == (0,)
+
+
+def test_whole_actions_are_answered_where_enough_of_them_were_right():
+    enough, short = runs("steady", 1.0, count=40), runs("steady", 1.0, count=39)
+    assert choose_thresholds(enough, 0.97, 0.98, 0).exact is not None
+    assert choose_thresholds(short, 0.97, 0.98, 0).exact is None
+
+
+def test_what_the_chances_expected_counts_beside_what_came_true():
+    seen = runs("steady", 1.0)
+    assert tally_eager(seen, lambda one, at: 0.5).expected_precision == 0.5
+    assert tally_eager(seen, lambda one, at: 0.0).expected_precision == 1.0
+
+
+def test_luck_beyond_what_was_expected_does_not_keep_a_promise(monkeypatch):
+    seen = runs("steady", 1.0)
+    doubtful = Thresholds(weights=(1.0, 0.0, 0.0))
+    monkeypatch.setattr("trimtab.learning.step_thresholds.calibrate", lambda seen: doubtful)
+    assert choose_thresholds(seen, 0.97, 0.98, 0).eager is None

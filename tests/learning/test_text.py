@@ -116,8 +116,8 @@ def test_an_encoder_is_shared_by_workflows_with_adapters_of_their_own(weights, s
     ("spoil", "said"),
     [
         (lambda folder: (folder / "controller.json").write_text("{"), r"controller\.json: no controller"),
-        (lambda folder: (folder / "linear.npz").unlink(), r"linear\.npz: no arrays can be read"),
-        (lambda folder: (folder / "int8" / "heads.npz").write_bytes(b"PK"), r"heads\.npz: no arrays"),
+        (lambda folder: (folder / "linear.npz").unlink(), r"linear\.npz.*no arrays can be read"),
+        (lambda folder: (folder / "int8" / "heads.npz").write_bytes(b"PK"), r"heads\.npz.*no arrays"),
         (
             lambda folder: (folder / "int8" / "tokenizer.json").unlink(),
             r"tokenizer\.json: tokenizer: missing",

@@ -20,7 +20,7 @@ def share(tmp_path, monkeypatch):
 
     def share(weights, rank=4):
         terms = TextTerms(mode="head", encoder=str(weights), rank=rank)
-        distilled = Distilled((), (), (), (), 0)
+        distilled = Distilled((), (), (), ())
         return shared_encoder(Lesson("a", "classify", distilled, terms, tmp_path / "shared"), lambda *_: None)
 
     return share

@@ -20,6 +20,7 @@ from trimtab.controllers.manifest import (
     Report,
     name_of,
     new_version,
+    silence,
     tool_digest,
     tool_digests,
 )
@@ -32,8 +33,9 @@ from trimtab.controllers.question import (
     last_said,
     verify_text,
 )
-from trimtab.controllers.registry import Broken, Package, Registry, place_of
+from trimtab.controllers.registry import Broken, Package, Registry, place_of, read_manifest
 from trimtab.controllers.roster import Crew, Desk, Roster, open_host
+from trimtab.controllers.shared import publish, shared_key
 from trimtab.controllers.tally import WHOLE, Tally
 
 if TYPE_CHECKING:
@@ -41,12 +43,12 @@ if TYPE_CHECKING:
     from trimtab.controllers.candidates import Candidate, Ingredient, Pantry, Recipe, find_candidates
     from trimtab.controllers.cues import CueTable, cues_of
     from trimtab.controllers.features import CUES, NAMES, Catalogue, feature_rows, lead_columns
-    from trimtab.controllers.heads import Head, save_heads
+    from trimtab.controllers.heads import Head, load_heads, save_heads
     from trimtab.controllers.linear import LinearHead, LinearModel, LinearTerms
     from trimtab.controllers.opinion import Calibration, best_inside, chances, confidence
     from trimtab.controllers.scene import Scene
     from trimtab.controllers.step import StepController
-    from trimtab.controllers.step_model import StepFacts, StepModel, Thresholds, task_digest
+    from trimtab.controllers.step_model import StepFacts, StepModel, Thresholds, log_odds, task_digest
     from trimtab.controllers.text import Level, TextController, TextDescription, TextHead, TextKind
     from trimtab.controllers.trees import Trees
     from trimtab.controllers.values import Value, values_of_turn
@@ -76,6 +78,8 @@ _LATER = {
     ),
     "heads": (
         "Head",
+        "load_heads",
+        "log_odds",
         "save_heads",
     ),
     "linear": (
@@ -91,7 +95,7 @@ _LATER = {
     ),
     "scene": ("Scene",),
     "step": ("StepController",),
-    "step_model": ("StepFacts", "StepModel", "Thresholds", "task_digest"),
+    "step_model": ("StepFacts", "StepModel", "Thresholds", "log_odds", "task_digest"),
     "text": (
         "Level",
         "TextController",
@@ -189,13 +193,19 @@ __all__ = [
     "inputs_digest",
     "last_said",
     "lead_columns",
+    "load_heads",
+    "log_odds",
     "name_of",
     "new_version",
     "open_host",
     "place_of",
     "profile_of",
+    "publish",
     "read_conversation",
+    "read_manifest",
     "save_heads",
+    "shared_key",
+    "silence",
     "task_digest",
     "tool_digest",
     "tool_digests",

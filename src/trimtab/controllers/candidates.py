@@ -6,16 +6,20 @@ apart from constants that many tasks shared; so nothing of one run can reach ano
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date
 from itertools import islice, product
 from typing import Literal
 
 import msgspec
 
 from trimtab.controllers.conversation import Json, ToolCall
-from trimtab.controllers.values import Value
+from trimtab.controllers.spoken import said_options, spoken_values
+from trimtab.controllers.values import TEXT, TODAY, Value
 
 MOST_A_RECIPE = 64
 _MOST_FREE = 4
+_MOST_FREE_OF_MANY = 2
+_MOST_HEARD = 24
 _MOST_SHELF = 512
 _MOST_TRIES = 16_384
 _GAP = 1
@@ -23,19 +27,19 @@ Bound = Literal["place", "turn", "free"]
 
 
 class Ingredient(msgspec.Struct, frozen=True):
-    """Where one argument comes from: a source with a prefix to put before it, or a constant.
-
-    `bare` says that the value goes in as a string although the source may hold a number, or the other way round.
+    """Where one argument comes from: a source with a prefix to put before it, a constant, or that one of its known
+    values (`options`) which a message says.
     """
 
     argument: str
     source: str = ""
     prefix: str = ""
     constant: str = ""
+    options: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if bool(self.source) == bool(self.constant):
-            raise ValueError("Expected one of `source` and `constant`")
+        if bool(self.source) + bool(self.constant) + bool(self.options) != 1:
+            raise ValueError("Expected one of `source`, `constant` and `options`")
         if self.constant:
             try:
                 msgspec.json.decode(self.constant)
@@ -60,7 +64,10 @@ class Recipe(msgspec.Struct, frozen=True):
     @property
     def id(self) -> str:
         """The tool and its sources, readable."""
-        told = (f"{part.argument}<{part.constant or part.prefix + part.source}" for part in self.ingredients)
+        told = (
+            f"{part.argument}<{part.constant or part.prefix + part.source or 'said'}"
+            for part in self.ingredients
+        )
         return f"{self.tool}({', '.join(told)})"
 
 
@@ -78,6 +85,9 @@ class Pantry:
     def __init__(self, values: Iterable[Value] = ()) -> None:
         self.by_source: dict[str, list[Value]] = defaultdict(list)
         self.by_place: dict[tuple[int, str], list[Value]] = defaultdict(list)
+        self.texts: list[Value] = []
+        self.today: date | None = None
+        self._spoken: dict[str, list[Value]] | None = None
         for value in values:
             self.add(value)
 
@@ -85,6 +95,24 @@ class Pantry:
         """One more."""
         self.by_source[value.source].append(value)
         self.by_place[value.place].append(value)
+        if value.source.endswith(TEXT):
+            self.texts.append(value)
+            self._spoken = None
+        elif value.source == TODAY:
+            self.today = date.fromisoformat(value.text)
+
+    def spoken(self) -> Mapping[str, Sequence[Value]]:
+        """What the last messages say in words, by source, newest last."""
+        if self._spoken is None:
+            self._spoken = defaultdict(list)
+            for said in self.texts[-_MOST_HEARD:]:
+                for value in spoken_values(said, self.today):
+                    self._spoken[value.source].append(value)
+        return self._spoken
+
+    def said(self, options: tuple[str, ...]) -> list[Value]:
+        """Those of the options that the last messages say, newest last."""
+        return [value for text in self.texts[-_MOST_HEARD:] for value in said_options(options, text)]
 
 
 def find_candidates(
@@ -118,14 +146,25 @@ def _fillings(recipe: Recipe, pantry: Pantry) -> Iterator[tuple[Value | None, ..
         filling for group in _groups(recipe, shelves) for filling in product(*_linked(recipe.chain, group))
     )
     yield from islice(
-        (filling for filling in islice(tries, _MOST_TRIES) if _chained(recipe, filling)), MOST_A_RECIPE
+        (one for one in islice(tries, _MOST_TRIES) if _chained(recipe, one) and not _twice(one)),
+        MOST_A_RECIPE,
     )
+
+
+def _twice(filling: Sequence[Value | None]) -> bool:
+    """Whether two arguments would take the same words of a message."""
+    taken = [(one.place, one.offset) for one in filling if one is not None and ":=" in one.source]
+    return len(set(taken)) < len(taken)
 
 
 def _shelf(part: Ingredient, pantry: Pantry) -> list[Value | None]:
     """The values of one ingredient, newest first."""
     if part.constant:
         return [None]
+    if part.options:
+        return list(islice(reversed(pantry.said(part.options)), _MOST_SHELF))
+    if ":=" in part.source:
+        return list(islice(reversed(pantry.spoken().get(part.source, ())), _MOST_SHELF))
     return list(islice(reversed(pantry.by_source.get(part.source, [])), _MOST_SHELF))
 
 
@@ -135,7 +174,8 @@ def _groups(recipe: Recipe, shelves: list[list[Value | None]]) -> Iterator[list[
         yield shelves
         return
     if recipe.bound == "free":
-        yield [_newest(shelf) for shelf in shelves]
+        most = _MOST_FREE if len(shelves) < 3 else _MOST_FREE_OF_MANY
+        yield [_newest(shelf, most) for shelf in shelves]
         return
     groups: dict[object, list[list[Value | None]]] = {}
     for number, shelf in enumerate(shelves):
@@ -148,11 +188,11 @@ def _groups(recipe: Recipe, shelves: list[list[Value | None]]) -> Iterator[list[
         yield [[None] if fixed else part for fixed, part in zip(constant, group, strict=True)]
 
 
-def _newest(shelf: list[Value | None]) -> list[Value | None]:
+def _newest(shelf: list[Value | None], most: int) -> list[Value | None]:
     kept: dict[str, Value | None] = {}
     for value in shelf:
         kept.setdefault("" if value is None else value.text, value)
-        if len(kept) == _MOST_FREE:
+        if len(kept) == most:
             break
     return list(kept.values())
 

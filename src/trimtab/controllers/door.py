@@ -5,6 +5,7 @@ A lone question is handed on at once. Nothing waits for company: what comes in t
 """
 
 import asyncio
+import logging
 import threading
 import time
 from collections import deque
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 
 from trimtab.controllers.question import Decided, Question
 
+_log = logging.getLogger(__name__)
 _MOST_AT_ONCE = 16
 _MOST_WAITING = 256
 _LEARNS = 0.3
@@ -48,6 +50,7 @@ class Door:
         self._sent_at: float | None = None
         self._seconds_each = 0.0
         self._turn = 0
+        self._batch: list[_Waiting] = []
 
     @property
     def turn(self) -> int:
@@ -103,7 +106,7 @@ class Door:
 
     def _send(self) -> None:
         try:
-            self._thread.submit(self._serve).add_done_callback(self._end_if_cancelled)
+            self._thread.submit(self._serve).add_done_callback(self._end_if_broken)
         except RuntimeError as error:  # the thread was ended: the house is closing
             self._turn_away(error)
 
@@ -112,10 +115,11 @@ class Door:
         with self._lock:
             self._turn += 1
             self._sent_at = self._monotonic()
-            batch = self._next()
+            batch = self._batch = self._next()
         if batch:
             self._decide(batch)
         with self._lock:
+            self._batch = []
             has_more = bool(self._waiting)
             self._sent_at = self._monotonic() if has_more else None
         if has_more:
@@ -148,14 +152,20 @@ class Door:
         self._seconds_each += _LEARNS * (took - self._seconds_each) if self._seconds_each else took
         _tell(batch, results)
 
-    def _end_if_cancelled(self, done: "Future[None]") -> None:
+    def _end_if_broken(self, done: "Future[None]") -> None:
+        """The thread was ended, or what was learned panicked below Python: nobody is left waiting."""
         if done.cancelled():
             self._turn_away(RuntimeError("its thread was ended"))
+        elif (error := done.exception()) is not None:
+            _log.error("a controller's thread broke off", exc_info=error)
+            self._turn_away(RuntimeError(f"its thread broke off: {error!r}"))
 
     def _turn_away(self, error: RuntimeError) -> None:
         with self._lock:
+            begun, self._batch = self._batch, []
             waiting, self._waiting, self._sent_at = self._waiting, deque(), None
         told = [each for each in waiting if each.future.set_running_or_notify_cancel()]
+        told += [each for each in begun if not each.future.done()]
         _tell(told, [error] * len(told))
 
 

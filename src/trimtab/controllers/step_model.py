@@ -29,7 +29,7 @@ _LEAST = 1e-4
 _PARTS = (*_ARRAYS, "depth", "base")
 
 
-class Thresholds(msgspec.Struct, frozen=True):
+class Thresholds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """From where on a candidate is called; None: never.
 
     Eager: the calibrated chance that the call comes true is at least `eager` and it is likely now (above `gate`).
@@ -49,8 +49,8 @@ class Thresholds(msgspec.Struct, frozen=True):
         """The calibrated chance [n] that each candidate comes true; 0 where it is not likely now."""
         own = np.array([self.offsets.get(tool, 0.0) for tool in tools])
         odds = (
-            self.weights[0] * _log_odds(later)
-            + self.weights[1] * _log_odds(following)
+            self.weights[0] * log_odds(later)
+            + self.weights[1] * log_odds(following)
             + self.weights[2]
             + own
             + self.agents.get(agent, 0.0)
@@ -58,7 +58,8 @@ class Thresholds(msgspec.Struct, frozen=True):
         return np.where(following > self.gate, 1.0 / (1.0 + np.exp(-odds)), 0.0)
 
 
-def _log_odds(chance: Floats) -> Floats:
+def log_odds(chance: Floats) -> Floats:
+    """Of chances, kept finite."""
     bounded = np.clip(chance, _LEAST, 1.0 - _LEAST)
     return np.log(bounded / (1.0 - bounded))
 

@@ -1,11 +1,14 @@
 """The values a conversation holds that an argument could be copied from: leaves of tool results, spans of messages.
 
+A message is a value of its own too (`user:=text`), from which `spoken` takes dates, names and known values.
 Each knows where it stands: its source (a path or a shape, never a value), its turn, the object and the list it is in,
 and for a span the words around it.
 """
 
 import re
+from datetime import date
 from functools import lru_cache
+from itertools import islice
 
 import msgspec
 
@@ -24,6 +27,9 @@ _SPAN = re.compile(
 _PART = re.compile(r"[^\W_]+|[\W_]")
 _NUMBERED_KEY = re.compile(r"\d{3}")
 _TRAILING = ".:/-#"
+TEXT, TODAY = ":=text", "system:=today"
+_DAY = re.compile(r"\b\d{4}-\d{2}-\d{2}\b")
+_MOST_DAYS = 100
 _NEIGHBOURS = ((-2, "-2:"), (-1, "-1:"), (1, "+1:"))
 
 
@@ -46,14 +52,43 @@ class Value(msgspec.Struct, frozen=True, gc=False):
         """Whether it is a leaf of a tool's result, not a word of a text."""
         return ":" not in self.source
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is no value to copy but what such are read from: a message, or the day a system message tells."""
+        return self.source == TODAY or self.source.endswith(TEXT)
+
 
 def values_of_turn(turn: Turn, number: int, tool: str) -> list[Value]:
     """The values of one turn, the first MOST_VALUES of them; `tool` is the tool whose result it is, if it is one."""
     if turn.speaker == "system":
-        return []
+        return _of_system(turn.text, number)
     if turn.speaker == "tool":
         return _of_result(turn.text, number, tool)
-    return _of_message(turn.text, number, turn.speaker)
+    found = _of_message(turn.text, number, turn.speaker)[: MOST_VALUES - 1]
+    return [*found, *_whole(turn.text[:MOST_TEXT], number, turn.speaker)]
+
+
+def _of_system(text: str, turn: int) -> list[Value]:
+    """The first day it names: what "tomorrow" is counted from."""
+    where = (turn, "system")
+    for found in islice(_DAY.finditer(text[:_MOST_JSON]), _MOST_DAYS):
+        day = found.group()
+        if _is_day(day):
+            return [Value(day, day, TODAY, turn, where, where)]
+    return []
+
+
+def _is_day(text: str) -> bool:
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _whole(text: str, turn: int, speaker: str) -> list[Value]:
+    where = (turn, speaker)
+    return [Value(text, text, speaker + TEXT, turn, where, where)] if text.strip() else []
 
 
 def shape(word: str) -> str:

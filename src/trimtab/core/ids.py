@@ -13,22 +13,26 @@ _BLOCK = 400 * _RANDOM_LETTERS
 
 
 class IdSource:
-    """Makes ids; draws randomness in blocks, because one `urandom` a call is measurable on the hot path."""
+    """Makes ids; draws randomness in blocks, because one `urandom` a call is measurable on the hot path.
+
+    For one thread: the event loop's.
+    """
 
     def __init__(self) -> None:
         self._letters = ""
         self._at = 0
-        self._milliseconds = -1
-        self._time = ""
+        self._moment = (-1, "")
 
     def new(self, now: float) -> str:
         """A fresh id for the moment `now` (epoch seconds)."""
-        at = self._at
-        if at == len(self._letters):
-            self._letters, at = os.urandom(_BLOCK).translate(_LETTER_OF_BYTE).decode(), 0
-        self._at = at + _RANDOM_LETTERS
+        at, letters = self._at, self._letters
+        if at == len(letters):
+            letters, at = os.urandom(_BLOCK).translate(_LETTER_OF_BYTE).decode(), 0
+            self._letters = letters
+        self._at = end = at + _RANDOM_LETTERS
+        known, time = self._moment
         milliseconds = int(now * 1000)
-        if milliseconds != self._milliseconds:
-            self._milliseconds = milliseconds
-            self._time = "".join([_PAIRS[(milliseconds >> shift) & 1023] for shift in (40, 30, 20, 10, 0)])
-        return self._time + self._letters[at : self._at]
+        if milliseconds != known:
+            time = "".join([_PAIRS[(milliseconds >> shift) & 1023] for shift in (40, 30, 20, 10, 0)])
+            self._moment = (milliseconds, time)
+        return time + letters[at:end]

@@ -13,7 +13,6 @@ from trimtab.controllers import CueTable
 from trimtab.learning.moments import Lived
 
 LEAST_TASKS = 3
-_CLIP = 4.0
 _Counts = NDArray[np.float64]
 
 
@@ -63,7 +62,7 @@ class CueCounts:
         """Both sums for one candidate, by the counts of all other tasks."""
         weights = [self._weight_without(recipe, token, task) for token in sorted(tokens)]
         later, following = sum(pair[0] for pair in weights), sum(pair[1] for pair in weights)
-        return max(-_CLIP, min(_CLIP, later)), max(-_CLIP, min(_CLIP, following))
+        return CueTable.clip(later, tokens), CueTable.clip(following, tokens)
 
     def _weight_without(self, recipe: int, token: str, task: str) -> tuple[float, float]:
         key = (recipe, token)

@@ -87,8 +87,14 @@ def learn_catalogue(teachers: Sequence[Episode], agents: Iterable[str]) -> Catal
         if not recipe.ingredients or any(not part.constant for part in recipe.ingredients)
     )
     rates = recipe_rates(teachers, recipes)
-    kept = [recipe for recipe, (later, _) in zip(recipes, rates, strict=True) if later >= LEAST_RATE]
+    kept = [recipe for recipe, (later, _) in zip(recipes, rates, strict=True) if later >= least_rate(recipe)]
     return Catalogue(tools, tuple(sorted(set(agents))), tuple(kept), tuple((0.0, 0.0) for _ in kept))
+
+
+def least_rate(recipe: Recipe) -> float:
+    """How often its candidates must come true: where many arguments are free, each has two values to choose from."""
+    copied = sum(not part.constant for part in recipe.ingredients)
+    return LEAST_RATE / 2 ** max(0, copied - 2) if recipe.bound == "free" else LEAST_RATE
 
 
 def recipe_rates(episodes: Iterable[Episode], recipes: Sequence[Recipe]) -> list[tuple[float, float]]:

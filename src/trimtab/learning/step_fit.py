@@ -28,7 +28,6 @@ from trimtab.learning.cue_counts import CueCounts
 from trimtab.learning.forest import blend, fit_forest
 from trimtab.learning.moments import Lived, Moment
 
-FAILED_WEIGHT = 1.0
 _LATER, _NEXT = NAMES.index("rate_later"), NAMES.index("rate_next")
 Floats = NDArray[np.float64]
 
@@ -67,7 +66,7 @@ def fit_step(lived: Sequence[Lived], catalogue: Catalogue, seed: int) -> Fitted:
     moments = [(one, moment) for one in lived for moment in one.moments if moment.keys]
     rows = [full_rows(moment, catalogue, cues, one.episode.task) for one, moment in moments]
     stacked = np.concatenate(rows) if rows else np.zeros((0, len(NAMES)), np.float32)
-    weights = np.concatenate([_weights(one, moment) for one, moment in moments]) if rows else np.zeros(0)
+    weights = np.ones(len(stacked))
     labels = [
         np.concatenate([getattr(moment, which) for _, moment in moments]) if rows else np.zeros(0, bool)
         for which in ("later", "next")
@@ -82,11 +81,6 @@ def _grow(rows: NDArray[np.float32], labels: NDArray[np.bool_], weights: Floats,
     if not labels.any() or labels.all():
         return boosted
     return blend(boosted, fit_forest(rows, labels, weights, seed))
-
-
-def _weights(one: Lived, moment: Moment) -> Floats:
-    done = one.episode.reward is not None and one.episode.reward >= 1.0
-    return np.full(len(moment.keys), 1.0 if done else FAILED_WEIGHT)
 
 
 def _rates(lived: Sequence[Lived], recipes: int) -> tuple[tuple[float, float], ...]:

@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from trimtab.controllers import Thresholds
+from trimtab.controllers import Thresholds, log_odds
 from trimtab.learning.step_fit import Seen, action_chances, fit_action, is_exact, task_folds
 from trimtab.learning.step_judge import Emit, Tally, by_episode, judge_eager
 
@@ -19,7 +19,7 @@ FLOORS = tuple(percent / 100 for percent in range(80, 99))
 # Those who are looked at here saw a fifth fewer tasks than who will serve: they are a little worse.
 SHORT_OF_TASKS = 0.01
 _FEWEST = 20
-_FEWEST_ACTIONS = 15
+_FEWEST_ACTIONS = 40
 _ACTION_FOLDS = 4
 _MAY_COME = 0.2
 Floats = NDArray[np.float64]
@@ -100,12 +100,6 @@ def cross_chances(seen: Sequence[Seen], seed: int) -> Floats:
         rest = [one for one, task in zip(seen, tasks, strict=True) if task not in held]
         chances[inside] = action_chances(fit_action(rest, seed), [seen[number] for number in inside])
     return chances
-
-
-def log_odds(chance: Floats) -> Floats:
-    """Of chances, kept finite."""
-    bounded = np.clip(chance, 1e-4, 1 - 1e-4)
-    return np.log(bounded / (1 - bounded))
 
 
 def eager_emits(thresholds: Thresholds, least: float | None) -> Emit:
