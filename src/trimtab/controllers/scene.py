@@ -76,7 +76,8 @@ class Scene:
 
     def _keep(self, value: Value) -> None:
         self.pantry.add(value)
-        self.occurrences[value.text] += 1
+        if not value.is_whole:
+            self.occurrences[value.text] += 1
 
     def _user(self, text: str) -> None:
         self.user_turns += 1
