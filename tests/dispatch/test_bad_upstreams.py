@@ -105,7 +105,7 @@ PLAIN = {
 @pytest.fixture
 async def brief(serve, upstream):
     """One endpoint with short deadlines."""
-    return await serve(endpoint(upstream, more="timeouts = { total = 0.5, first_token = 0.5, idle = 0.5 }"))
+    return await serve(endpoint(upstream, more="timeouts = { total = 1.2, first_token = 1.2, idle = 1.2 }"))
 
 
 @pytest.mark.parametrize("name", PLAIN)

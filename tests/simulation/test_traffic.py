@@ -1,6 +1,7 @@
 """The driver, straight at the simulated expert or the cassette, and at a door that refuses."""
 
 import asyncio
+import contextlib
 import json
 import time
 
@@ -202,6 +203,31 @@ async def test_cancelling_ends_all_runs_at_once_and_keeps_the_measures():
     assert 0 < report.endings["cancelled"] <= 5
     assert 0 < report.endings["done"] < 500
     assert sum(report.endings.values()) == len(report.runs)
+
+
+class Stubborn:
+    """A run in which something swallows the cancellation."""
+
+    identity = next(iter(demo_runs(1, 3, "sim-small", KEYS))).identity
+
+    def __init__(self):
+        self.began = asyncio.Event()
+
+    async def play(self, desk):
+        self.began.set()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(60)
+
+
+async def test_who_swallows_the_cancellation_plays_no_further_run():
+    runs = [Stubborn() for _ in range(20)]
+    traffic = Traffic("http://127.0.0.1:9", concurrency=2)
+    driving = asyncio.create_task(traffic.drive(runs, 20))
+    await runs[1].began.wait()
+    driving.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(driving, 10)
+    assert [run.began.is_set() for run in runs].count(True) == 2
 
 
 def test_a_report_is_json_and_percentiles_are_nearest_rank():

@@ -107,10 +107,15 @@ class Traffic:
         return summarise(self._runs, self._calls, (self._ended or self._clock.monotonic()) - self._began)
 
     async def _work(self, door: Door, waiting: Iterator[PlannedRun], total: int) -> None:
+        task = asyncio.current_task()
+        assert task is not None
         for planned in waiting:
             await self._play(door, planned)
             if self._on_progress is not None:
                 self._on_progress(len(self._runs), total)
+            # A cancellation that a library swallowed is one all the same.
+            if task.cancelling():
+                return
 
     async def _play(self, door: Door, planned: PlannedRun) -> None:
         who = planned.identity
