@@ -53,6 +53,11 @@ def test_the_demo_plays_two_tenants_and_accounts_for_every_run(tmp_path):
     assert listed.returncode == 0, listed.stderr
 
 
+def heed_interrupts():
+    """A shell that runs the tests in the background lets its children ignore them."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_an_interrupted_demo_keeps_what_it_did(tmp_path):
     command = [
         sys.executable,
@@ -65,7 +70,9 @@ def test_an_interrupted_demo_keeps_what_it_did(tmp_path):
         str(tmp_path / "d"),
         "--json",
     ]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heed_interrupts
+    )
     deadline = time.monotonic() + 60
     while not entries(tmp_path / "d" / "trimtab.sqlite"):
         assert time.monotonic() < deadline
