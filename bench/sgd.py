@@ -19,11 +19,11 @@ from pathlib import Path
 import numpy as np
 
 from bench.dialogues import read_dialogues, read_schema
+from bench.step_floor import see_by_words
 from trimtab.controllers import Catalogue, Pantry
 from trimtab.learning.episodes import Episode
 from trimtab.learning.moments import Lived, examples_of, learn_catalogue, live_through
 from trimtab.learning.step_fit import Seen, action_chances, fit_action, fit_step, is_exact, see, see_across
-from trimtab.learning.step_floor import see_by_words
 from trimtab.learning.step_judge import Emit, by_episode
 from trimtab.learning.step_thresholds import choose_thresholds, eager_emits
 

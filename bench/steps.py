@@ -10,11 +10,11 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from bench.step_floor import see_by_words
 from trimtab.learning.episodes import Episode, read_episodes
 from trimtab.learning.moments import learn_catalogue, live_through
 from trimtab.learning.step_course import StepFigures, StepTerms, learn_step
 from trimtab.learning.step_fit import Seen, task_folds
-from trimtab.learning.step_floor import see_by_words
 from trimtab.learning.step_judge import Tally
 from trimtab.learning.step_report import by_agent, by_tool, tally_cells
 from trimtab.learning.step_thresholds import calibrate, eager_emits, tally_eager

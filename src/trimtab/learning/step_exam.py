@@ -6,7 +6,7 @@ eagerly (which read-only calls will be made) and exactly (what the whole next ac
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -60,14 +60,14 @@ def examine_step(
         runs=len(episodes),
         groups=len(set(groups.tolist())),
         command=command,
-        claims=(_claim(bool(controller.tasks), known, len(set(groups.tolist()))),),
+        claims=(_claim(controller.tasks, known, len(set(groups.tolist()))),),
         notes=notes,
         tables=(_modes(sat, resamples), _agents(sat), _tools(sat), _times(sat)),
     )
 
 
-def _claim(told: bool, known: int, tasks: int) -> str:  # noqa: FBT001 - a label
-    if not told:
+def _claim(taught: Collection[str], known: int, tasks: int) -> str:
+    if not taught:
         return "This controller does not say which tasks it learned from: the figures may be of its own."
     if not known:
         return "None of these tasks was in its training: the figures are of held-out tasks."
@@ -86,11 +86,10 @@ def _sit(controller: StepController, episode: Episode) -> Sat:
         writes = any(call.name not in episode.read_only for call in calls)
         _emit(sat.tallies["eager"], answers["eager"], emitted, ahead[reply])
         saved = bool(keys) and not writes and keys <= emitted
-        _count(sat.tallies["eager"], episode.prices[reply], saved)
+        sat.tallies["eager"].reply(episode.prices[reply], saved=saved)
         sat.tallies["eager"].repeats += saved and keys <= standing
-        _count(
-            sat.tallies["exact"], episode.prices[reply], _exact(sat.tallies["exact"], answers["exact"], keys)
-        )
+        hit = _exact(sat.tallies["exact"], answers["exact"], keys)
+        sat.tallies["exact"].reply(episode.prices[reply], saved=hit)
         standing |= keys
         if writes:
             emitted.clear()
@@ -111,29 +110,15 @@ def _emit(tally: Tally, answer: Answer, emitted: set[str], ahead: dict[str, int]
         if call.key in emitted:
             continue
         emitted.add(call.key)
-        tally.emitted += 1
-        tally.hits += call.key in ahead
-        tally.tools[call.name] += 1
-        tally.tool_hits[call.name] += call.key in ahead
+        tally.emission(call.name, hit=call.key in ahead)
 
 
 def _exact(tally: Tally, answer: Answer, keys: set[str]) -> bool:
     if not answer.calls:
         return False
     hit = {call.key for call in answer.calls} == keys
-    tally.emitted += 1
-    tally.hits += hit
-    tally.tools[answer.option] += 1
-    tally.tool_hits[answer.option] += hit
+    tally.emission(answer.option, hit=hit)
     return hit
-
-
-def _count(tally: Tally, price: int | None, saved: bool) -> None:  # noqa: FBT001 - a label
-    tally.calls += 1
-    tally.saved += saved
-    if price is not None:
-        tally.nanodollars += price
-        tally.saved_nanodollars += price if saved else 0
 
 
 def _modes(sat: Sequence[Sat], resamples: Resamples) -> Table:

@@ -45,6 +45,21 @@ class Tally:
         """The share of all replies that need no model."""
         return self.saved / self.calls if self.calls else 0.0
 
+    def emission(self, tool: str, *, hit: bool) -> None:
+        """Count what was emitted, and whether it came true."""
+        self.emitted += 1
+        self.hits += hit
+        self.tools[tool] += 1
+        self.tool_hits[tool] += hit
+
+    def reply(self, price: int | None, *, saved: bool) -> None:
+        """Count a reply that a model gave, and whether it was needed; `price` in nanodollars, where it is known."""
+        self.calls += 1
+        self.saved += saved
+        if price is not None:
+            self.nanodollars += price
+            self.saved_nanodollars += price if saved else 0
+
     def add(self, other: "Tally") -> None:
         """Put another's sums to these."""
         for name in _SUMS:
@@ -75,7 +90,7 @@ def judge_eager(moments: Sequence[Seen], emits: Emit) -> Tally:
         keys = [call.key for call in turn.calls]
         writes = any(call.name not in episode.read_only for call in turn.calls)
         saved = bool(keys) and not writes and all(key in emitted for key in keys)
-        _count(tally, episode.prices[one.moment.reply], saved)
+        tally.reply(episode.prices[one.moment.reply], saved=saved)
         tally.repeats += saved and all(key in standing for key in keys)
         standing.update(keys)
         if writes:
@@ -90,19 +105,7 @@ def _emit(one: Seen, emits: Emit, emitted: set[str], tally: Tally) -> None:
             continue
         emitted.add(key)
         tally.expected += chance
-        hit = bool(one.moment.later[at])
-        tally.emitted += 1
-        tally.hits += hit
-        tally.tools[tool] += 1
-        tally.tool_hits[tool] += hit
-
-
-def _count(tally: Tally, price: int | None, saved: bool) -> None:  # noqa: FBT001 - a label
-    tally.calls += 1
-    tally.saved += saved
-    if price is not None:
-        tally.nanodollars += price
-        tally.saved_nanodollars += price if saved else 0
+        tally.emission(tool, hit=bool(one.moment.later[at]))
 
 
 def judge_exact(moments: Sequence[Seen], confidence: Mapping[int, float], threshold: float) -> Tally:
@@ -117,9 +120,6 @@ def judge_exact(moments: Sequence[Seen], confidence: Mapping[int, float], thresh
             tool = " + ".join(
                 sorted({tool for tool, p in zip(one.moment.tools, one.next, strict=True) if p > 0.5})
             )
-            tally.emitted += 1
-            tally.hits += hit
-            tally.tools[tool] += 1
-            tally.tool_hits[tool] += hit
-        _count(tally, episode.prices[reply], hit)
+            tally.emission(tool, hit=hit)
+        tally.reply(episode.prices[reply], saved=hit)
     return tally
