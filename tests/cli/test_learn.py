@@ -122,6 +122,10 @@ def test_a_stage_alone_says_where_its_product_lies(config, tmp_path):
         ),
         (("--kind", "classify", "--variants", ","), "--variants: name one of int8"),
         (
+            ("--kind", "classify", "--tenant", "acme", "--all-tenants"),
+            "--tenant: names one tenant; leave out --all-tenants",
+        ),
+        (
             ("--kind", "classify", "--split", "by-row"),
             "--split: 'by-row' is none; there are by-task, by-user",
         ),
@@ -136,6 +140,7 @@ def test_an_option_that_is_none_is_told_with_those_there_are(config, arguments, 
     ("arguments", "said"),
     [
         (("--kind", "classify"), "traces: workflow: no runs of workflow 'triage'"),
+        (("--kind", "classify", "--tenant", "acme"), "no runs of workflow 'triage' of tenant acme"),
         (("--kind", "classify", "--from", "nowhere.jsonl"), r"nowhere\.jsonl: no such file \(check"),
     ],
 )

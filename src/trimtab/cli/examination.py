@@ -79,8 +79,9 @@ def _snapshot(workflow: str, tenant: str | None, config: Path | None) -> Iterato
         with open_database(config) as (settings, database):
             written = write_lines(file, recorded_lines(settings, database, workflow, tenant))
         if not written:
-            said, remedy = f"no runs of workflow {workflow!r}", "see `trimtab traces list`"
-            raise DataError(said, file=_TRACES, field="workflow", remedy=remedy)
+            whose = "" if tenant is None else f" of tenant {tenant}"
+            said = f"no runs of workflow {workflow!r}{whose}"
+            raise DataError(said, file=_TRACES, field="workflow", remedy="see `trimtab traces list`")
         yield file
 
 

@@ -85,9 +85,12 @@ def learn(
     """Learn controllers from recorded runs. Interrupted, the same command goes on where it was."""
     with _needing_extras():
         from trimtab.app import open_database
+        from trimtab.core.errors import ConfigError
         from trimtab.learning import STAGES, CourseTerms, TextTerms
 
         _check_name(workflow)
+        if tenant is not None and all_tenants:
+            raise ConfigError("names one tenant; leave out --all-tenants, or this", key="--tenant")
         until = cast("Stage", _one_of("--stage", stage, STAGES))
         text = TextTerms(
             mode=cast("TextMode", _one_of("--mode", mode, ("linear", "head", "lora", "full"))),

@@ -109,7 +109,8 @@ class Course:
             )
             if not written:
                 snapshot.unlink()
-                said = f"no runs of workflow {terms.workflow!r}"
+                whose = f" of {source.scope}" if source.scope else ""
+                said = f"no runs of workflow {terms.workflow!r}{whose}"
                 remedy = "see `trimtab traces list`, or name a file with --from"
                 raise DataError(said, file=source.name, field="workflow", remedy=remedy)
             shelf.finish()
