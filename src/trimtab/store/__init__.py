@@ -1,6 +1,21 @@
 """The database and the journal: everything that must outlive a process."""
 
-from trimtab.store import calls, controllers, costs, entries, keys, meters, processes, recalls, runs, tallies
+from trimtab.store import (
+    calls,
+    controllers,
+    costs,
+    entries,
+    keys,
+    meters,
+    processes,
+    recalls,
+    runs,
+    tallies,
+    workflow_checkpoints,
+    workflow_runs,
+    workflow_workers,
+    workflow_writes,
+)
 from trimtab.store.apply import bury
 from trimtab.store.controllers import ControllerAction, ControllerState, EventRow, StateRow
 from trimtab.store.costs import (
@@ -20,10 +35,15 @@ from trimtab.store.recover import bury_silent, recover_journals
 from trimtab.store.runs import Cursor, RunRow, RunStatus
 from trimtab.store.selection import Selection, Standing
 from trimtab.store.tallies import TallyMode, TallyRow
+from trimtab.store.workflow_checkpoints import CheckpointRow
+from trimtab.store.workflow_runs import Hosting, WorkflowRunRow, WorkflowState
+from trimtab.store.workflow_workers import WorkerRow
+from trimtab.store.workflow_writes import WriteRow
 from trimtab.store.writer import Writer
 
 __all__ = [
     "Ask",
+    "CheckpointRow",
     "CompletionField",
     "CompletionSums",
     "ControllerAction",
@@ -36,6 +56,7 @@ __all__ = [
     "EventRow",
     "Fenced",
     "Grant",
+    "Hosting",
     "Journal",
     "RecallRecord",
     "RunRow",
@@ -45,6 +66,10 @@ __all__ = [
     "StateRow",
     "TallyMode",
     "TallyRow",
+    "WorkerRow",
+    "WorkflowRunRow",
+    "WorkflowState",
+    "WriteRow",
     "Writer",
     "bury",
     "bury_silent",
@@ -63,4 +88,8 @@ __all__ = [
     "runs",
     "tallies",
     "url_of",
+    "workflow_checkpoints",
+    "workflow_runs",
+    "workflow_workers",
+    "workflow_writes",
 ]

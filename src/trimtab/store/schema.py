@@ -240,3 +240,69 @@ controller_tally = Table(
     Column("judged", BigInteger, nullable=False),
     PrimaryKeyConstraint("workflow", "kind", "version", "mode", "option", "bin"),
 )
+
+workflow_worker = Table(
+    "workflow_worker",
+    metadata,
+    Column("id", Words, primary_key=True),
+    Column("host", Words, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("seen_at", Float, nullable=False),
+    Column("draining", Boolean, nullable=False, default=False),
+)
+
+workflow_run = Table(
+    "workflow_run",
+    metadata,
+    Column("id", Words, primary_key=True),
+    Column("tenant", Words, nullable=False),
+    Column("user", Words, nullable=False),
+    Column("key", Words, nullable=False),
+    Column("workflow", Words, nullable=False),
+    Column("version", Words, nullable=False),
+    Column("thread", Words, nullable=False),
+    Column("state", Words, nullable=False),
+    Column("claim", BigInteger, nullable=False),
+    Column("owner", Words, nullable=False),
+    Column("recoveries", Integer, nullable=False),
+    Column("cancel_asked", Boolean, nullable=False),
+    Column("priority", Integer, nullable=False),
+    Column("deadline", Float),
+    Column("created_at", Float, nullable=False),
+    Column("updated_at", Float, nullable=False),
+    Column("input", LargeBinary, nullable=False),
+    Column("output", LargeBinary),
+    Column("error", Words, nullable=False),
+    Index("workflow_run_state", "state", "priority", "id"),
+    Index("workflow_run_tenant", "tenant", "id"),
+    Index("workflow_run_thread", "thread"),
+)
+
+workflow_checkpoint = Table(
+    "workflow_checkpoint",
+    metadata,
+    Column("thread", Words, nullable=False),
+    Column("namespace", Words, nullable=False),
+    Column("id", Words, nullable=False),
+    Column("run", Words, nullable=False),
+    Column("parent", Words, nullable=False),
+    Column("kind", Words, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("metadata", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("thread", "namespace", "id"),
+)
+
+workflow_write = Table(
+    "workflow_write",
+    metadata,
+    Column("thread", Words, nullable=False),
+    Column("namespace", Words, nullable=False),
+    Column("checkpoint", Words, nullable=False),
+    Column("task", Words, nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("path", Words, nullable=False),
+    Column("channel", Words, nullable=False),
+    Column("kind", Words, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("thread", "namespace", "checkpoint", "task", "position"),
+)

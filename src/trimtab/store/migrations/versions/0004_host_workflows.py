@@ -1,0 +1,67 @@
+"""Host workflows: their runs, checkpoints with pending writes, and the workers that drive them."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0004"
+down_revision = "0003"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Apply."""
+    op.create_table(
+        "workflow_worker",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("host", sa.Text(), nullable=False),
+        sa.Column("pid", sa.Integer(), nullable=False),
+        sa.Column("seen_at", sa.Float(), nullable=False),
+        sa.Column("draining", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_table(
+        "workflow_run",
+        *[sa.Column(name, sa.Text(), nullable=False) for name in ("id", "tenant", "user", "key", "workflow")],
+        *[sa.Column(name, sa.Text(), nullable=False) for name in ("version", "thread", "state")],
+        sa.Column("claim", sa.BigInteger(), nullable=False),
+        sa.Column("owner", sa.Text(), nullable=False),
+        sa.Column("recoveries", sa.Integer(), nullable=False),
+        sa.Column("cancel_asked", sa.Boolean(), nullable=False),
+        sa.Column("priority", sa.Integer(), nullable=False),
+        sa.Column("deadline", sa.Float(), nullable=True),
+        sa.Column("created_at", sa.Float(), nullable=False),
+        sa.Column("updated_at", sa.Float(), nullable=False),
+        sa.Column("input", sa.LargeBinary(), nullable=False),
+        sa.Column("output", sa.LargeBinary(), nullable=True),
+        sa.Column("error", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index("workflow_run_state", "workflow_run", ["state", "priority", "id"])
+    op.create_index("workflow_run_tenant", "workflow_run", ["tenant", "id"])
+    op.create_index("workflow_run_thread", "workflow_run", ["thread"])
+    op.create_table(
+        "workflow_checkpoint",
+        *[sa.Column(name, sa.Text(), nullable=False) for name in ("thread", "namespace", "id", "run")],
+        *[sa.Column(name, sa.Text(), nullable=False) for name in ("parent", "kind")],
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.Column("metadata", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("thread", "namespace", "id"),
+    )
+    op.create_table(
+        "workflow_write",
+        *[
+            sa.Column(name, sa.Text(), nullable=False)
+            for name in ("thread", "namespace", "checkpoint", "task")
+        ],
+        sa.Column("position", sa.Integer(), nullable=False),
+        *[sa.Column(name, sa.Text(), nullable=False) for name in ("path", "channel", "kind")],
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("thread", "namespace", "checkpoint", "task", "position"),
+    )
+
+
+def downgrade() -> None:
+    """Take back."""
+    for table in ("workflow_write", "workflow_checkpoint", "workflow_run", "workflow_worker"):
+        op.drop_table(table)

@@ -1,0 +1,61 @@
+"""The workers that drive runs: when each was last heard of, by the database's own time."""
+
+from typing import Any
+
+import msgspec
+from sqlalchemy import ColumnElement, Connection, Float, case, cast, delete, func, literal_column, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from trimtab.store.schema import workflow_worker
+
+_UNIX_DAY = 2_440_587.5
+
+
+class WorkerRow(msgspec.Struct, frozen=True):
+    """A worker. `seen_at` is epoch seconds; a draining one takes no more runs."""
+
+    id: str
+    host: str
+    pid: int
+    seen_at: float
+    draining: bool
+
+
+def time_now(connection: Connection) -> float:
+    """The database's epoch seconds: what leases are measured by, so that machines' clocks may differ."""
+    sqlite_now = literal_column(f"(julianday('now') - {_UNIX_DAY}) * 86400.0", Float)
+    pg_now = cast(func.extract("epoch", func.clock_timestamp()), Float)
+    told = sqlite_now if connection.dialect.name == "sqlite" else pg_now
+    return float(connection.scalar(select(told)) or 0.0)
+
+
+def beat(connection: Connection, id: str, host: str, pid: int, draining: bool) -> float:
+    """Say that a worker lives; the database's time."""
+    now = time_now(connection)
+    insert: Any = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(workflow_worker)
+    row = {"id": id, "host": host, "pid": pid, "seen_at": now, "draining": draining}
+    changed = {"seen_at": now, "draining": draining}
+    connection.execute(insert.values(row).on_conflict_do_update(index_elements=["id"], set_=changed))
+    return now
+
+
+def leave(connection: Connection, id: str) -> None:
+    """A worker goes: what it still held may be taken at once."""
+    connection.execute(delete(workflow_worker).where(workflow_worker.c.id == id))
+
+
+def find(connection: Connection, id: str) -> WorkerRow | None:
+    """A worker by its id."""
+    row = connection.execute(select(workflow_worker).where(workflow_worker.c.id == id)).first()
+    return None if row is None else WorkerRow(*row)
+
+
+def forget(connection: Connection, before: float) -> int:
+    """Delete workers not heard of since a moment; returns how many."""
+    return connection.execute(delete(workflow_worker).where(workflow_worker.c.seen_at < before)).rowcount
+
+
+def is_heard(owner: ColumnElement[str], since: float) -> ColumnElement[bool]:
+    """Whether the worker a column names was heard of since a moment."""
+    mine = (workflow_worker.c.id == owner) & (workflow_worker.c.seen_at >= since)
+    return case((select(workflow_worker.c.id).where(mine).exists(), True), else_=False)

@@ -1,0 +1,52 @@
+"""What the nodes of a step wrote before the step's checkpoint: a finished node is known by them and not run again."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, delete, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from trimtab.store.schema import workflow_write as table
+
+_KEY = ["thread", "namespace", "checkpoint", "task", "position"]
+
+
+class WriteRow(msgspec.Struct, frozen=True):
+    """One value a task wrote to a channel after a checkpoint. `position` is below 0 for the engine's own channels."""
+
+    thread: str
+    namespace: str
+    checkpoint: str
+    task: str
+    position: int
+    path: str
+    channel: str
+    kind: str
+    body: bytes
+
+
+def put(connection: Connection, rows: Sequence[WriteRow], *, replace: bool) -> None:
+    """Write values; of one that is there the old stays, or the new where `replace` is asked for."""
+    if not rows:
+        return
+    insert: Any = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(table)
+    changed = {name: insert.excluded[name] for name in ("path", "channel", "kind", "body")}
+    statement = (
+        insert.on_conflict_do_update(index_elements=_KEY, set_=changed)
+        if replace
+        else insert.on_conflict_do_nothing()
+    )
+    connection.execute(statement, [msgspec.structs.asdict(row) for row in rows])
+
+
+def of_checkpoint(connection: Connection, thread: str, namespace: str, checkpoint: str) -> list[WriteRow]:
+    """The values written after a checkpoint, in the order the engine reads them."""
+    mine = (table.c.thread == thread) & (table.c.namespace == namespace) & (table.c.checkpoint == checkpoint)
+    order = (table.c.path, table.c.task, table.c.position)
+    return [WriteRow(*row) for row in connection.execute(select(table).where(mine).order_by(*order))]
+
+
+def remove(connection: Connection, thread: str) -> None:
+    """Delete a thread's writes."""
+    connection.execute(delete(table).where(table.c.thread == thread))
