@@ -75,7 +75,7 @@ class Dispatch:
 
     async def answer(self, inbound: Inbound) -> Reply:
         """The reply to one call. Raises CallError; whatever happened before is settled and recorded then."""
-        key = await self._rooms.keyring.open(inbound.key, loopback=inbound.loopback)
+        key = inbound.bearer or await self._rooms.keyring.open(inbound.key, loopback=inbound.loopback)
         visit = self._visit(inbound, key)
         try:
             return await self._walk(visit)

@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator
 import msgspec
 
 from trimtab.core import RunSource, Surface
+from trimtab.tenants import KeyFacts
 
 
 class Hints(msgspec.Struct, frozen=True, gc=False):
@@ -35,13 +36,15 @@ NO_HINTS = Hints()
 
 
 class Inbound(msgspec.Struct, frozen=True):
-    """One request: `key` is what the client presented ('' if nothing)."""
+    """One request: `key` is what the client presented ('' if nothing). `bearer` stands for a key where the house
+    itself calls, for a run whose tenant it knows."""
 
     surface: Surface
     body: bytes
     key: str = ""
     loopback: bool = False
     hints: Hints = NO_HINTS
+    bearer: KeyFacts | None = None
 
 
 class PlainReply(msgspec.Struct, frozen=True):
