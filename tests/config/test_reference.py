@@ -96,6 +96,7 @@ def test_the_exports_of_the_room_are_pinned():
         "ControllerSettings",
         "EndpointSettings",
         "HedgingSettings",
+        "HostingSettings",
         "Key",
         "LedgerSettings",
         "Loaded",

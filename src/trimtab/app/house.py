@@ -7,7 +7,9 @@ import socket
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from functools import partial
+from typing import TYPE_CHECKING
 
+from trimtab.app.hosting import hosting
 from trimtab.app.policies import check_rules, policies_of, verifier_functions
 from trimtab.app.seating import silence_of
 from trimtab.app.store import controller_folder, database_for, journal_root
@@ -37,6 +39,9 @@ from trimtab.routing import Verifiers
 from trimtab.store import Database, Journal, Writer, bury, migrate, processes, recover_journals
 from trimtab.tenants import Keyring
 from trimtab.traces import Retention
+
+if TYPE_CHECKING:
+    from trimtab.workflows import Host
 
 _LAST_TRY_SECONDS = 3.0
 
@@ -75,6 +80,7 @@ class House:
         house = HouseDoor(self.keyring, self.pool, self.watchers.metrics.render, self._not_ready)
         self.gateway: Gateway = build_gateway(self.dispatch, runs, house, settings.server.max_body_bytes)
         self.draining = False
+        self.workflows: Host | None = None
 
     def _dispatch(self, settings: Settings, ids: IdSource) -> Dispatch:
         clock = self.clock
@@ -165,7 +171,8 @@ async def open_house(loaded: Loaded, clock: Clock | None = None) -> AsyncIterato
     await house.start()
     tasks = [asyncio.ensure_future(work) for work in house.tasks()]
     try:
-        yield house
+        async with hosting(house, loaded) as house.workflows:
+            yield house
     finally:
         house.writer.stop()
         for task in tasks[1:]:

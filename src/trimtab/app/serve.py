@@ -61,6 +61,8 @@ async def _serve(loaded: Loaded, announce: Callable[[str], None]) -> None:
             loop.add_signal_handler(number, _stop, house, server)
         running = await begin(server)
         port = server.servers[0].sockets[0].getsockname()[1]
+        if house.workflows is not None:
+            house.workflows.take_runs()
         announce(f"http://{settings.host}:{port}")
         _calm_collector()
         await running

@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from trimtab.cli import controllers, costs, evaluate, keys, learn, playing, serving, traces
+from trimtab.cli import controllers, costs, evaluate, keys, learn, playing, running, serving, traces
 from trimtab.core.errors import TrimtabError
 
 app = typer.Typer(
@@ -16,6 +16,7 @@ app = typer.Typer(
 )
 app.command("serve")(serving.serve)
 app.command("init")(serving.init)
+app.command("run")(running.run)
 app.command("demo")(playing.demo)
 app.command("replay")(playing.replay)
 app.command("costs")(costs.costs)

@@ -287,5 +287,9 @@ def _workflows(settings: Settings, source: Source) -> None:
             _served(models, (*key, "routes", label), served, source)
         if workflow.escalate_to:
             _must_be_served(workflow.escalate_to, (*key, "escalate_to"), served, source)
+        if workflow.graph and not is_function(workflow.graph):
+            raise source.error(
+                (*key, "graph"), f'expected "package.module:graph", got {quoted(workflow.graph)}'
+            )
         if "{label}" not in workflow.classify.reply:
             raise source.error((*key, "classify", "reply"), "expected a text with {label} in it")

@@ -42,6 +42,7 @@ __all__ = [
     "ControllerSettings",
     "EndpointSettings",
     "HedgingSettings",
+    "HostingSettings",
     "LedgerSettings",
     "ModelSettings",
     "PolicySettings",
@@ -152,6 +153,29 @@ class ControllerSettings(Table, frozen=True):
     ] = ""
 
 
+class HostingSettings(Table, frozen=True):
+    """`[hosting]`: how this process drives the runs of hosted workflows (`graph` of `[workflow.NAME]`)."""
+
+    lease_seconds: Annotated[
+        Seconds,
+        Meta(description="A worker silent for this long is dead: others go on with its runs."),
+    ] = 10.0
+    most_recoveries: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=1_000,
+            description="Workers a run may outlive; then it is parked until somebody retries it.",
+        ),
+    ] = 3
+    runs: Annotated[
+        Positive, Meta(description="Runs this process takes over or out of the queue at once.")
+    ] = 64
+    threads: Annotated[
+        Positive, Meta(description="Threads for nodes that are plain functions, shared by all runs.")
+    ] = 32
+
+
 class HedgingSettings(Table, frozen=True):
     """`[hedging]`: bounds on hedged attempts."""
 
@@ -167,6 +191,7 @@ class Settings(Table, frozen=True):
     telemetry: TelemetrySettings = TelemetrySettings()
     hedging: HedgingSettings = HedgingSettings()
     controllers: ControllerSettings = ControllerSettings()
+    hosting: HostingSettings = HostingSettings()
     default_policy: Annotated[str, Meta(description="Policy where no rule and no model names one.")] = (
         "pinned"
     )

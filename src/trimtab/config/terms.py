@@ -161,12 +161,22 @@ class ClassifySettings(Table, frozen=True):
 
 
 class WorkflowSettings(Table, frozen=True):
-    """`[workflow.NAME]`: what a completed run of it is, and what its controllers may do.
+    """`[workflow.NAME]`: what a completed run of it is, which graph is hosted for it, what its controllers may do.
 
     Controllers are put to work by `trimtab controllers enable`; what stands here bounds them.
     """
 
     completed_at: Annotated[Share, Meta(description="Reward from which a run counts as completed.")] = 1.0
+    graph: Annotated[
+        str,
+        Meta(description="LangGraph graph to host, or a function that makes it: `package.module:graph`."),
+    ] = ""
+    version: Annotated[
+        str,
+        Meta(
+            description="Name of the graph's version, where nodes changed and the shape of the graph did not."
+        ),
+    ] = ""
     controllers: Annotated[
         tuple[ControllerKind, ...] | None,
         Meta(description="Kinds of controllers that may work; default all that are enabled, [] is none."),

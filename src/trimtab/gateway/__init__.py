@@ -1,7 +1,8 @@
 """The gateway: HTTP doors to the hallway."""
 
+from trimtab.gateway.errors import error_reply
 from trimtab.gateway.house import HouseDoor
-from trimtab.gateway.routes import Gateway, build_gateway
+from trimtab.gateway.routes import CALL_PATHS, Gateway, build_gateway
 from trimtab.gateway.runs import RunDoor
 
-__all__ = ["Gateway", "HouseDoor", "RunDoor", "build_gateway"]
+__all__ = ["CALL_PATHS", "Gateway", "HouseDoor", "RunDoor", "build_gateway", "error_reply"]

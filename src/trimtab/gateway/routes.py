@@ -6,6 +6,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from trimtab.core import Surface
 from trimtab.dispatch import Dispatch
 from trimtab.gateway.calls import CallDoor
 from trimtab.gateway.door import Door
@@ -14,7 +15,7 @@ from trimtab.gateway.openapi import openapi_json
 from trimtab.gateway.runs import RunDoor
 from trimtab.wire import anthropic_error, openai_error
 
-CALL_PATHS = {
+CALL_PATHS: dict[str, Surface] = {
     "/v1/chat/completions": "chat",
     "/v1/messages": "messages",
     "/v1/responses": "responses",
@@ -45,10 +46,7 @@ def build_gateway(
     max_body_bytes: int,
 ) -> Gateway:
     """Put the doors in their places."""
-    calls = {
-        path: CallDoor(surface, dispatch, max_body_bytes)  # type: ignore[arg-type]
-        for path, surface in CALL_PATHS.items()
-    }
+    calls = {path: CallDoor(surface, dispatch, max_body_bytes) for path, surface in CALL_PATHS.items()}
     routes = [
         Route("/v1/models", Door(house.models), methods=["GET"]),
         Route("/v1/models/{model:path}", Door(house.model), methods=["GET"]),

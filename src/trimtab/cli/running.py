@@ -1,0 +1,65 @@
+"""`trimtab run`: run a hosted workflow here and now, or go on with a run whose process died."""
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from trimtab.cli.options import Config, Json
+
+if TYPE_CHECKING:
+    from trimtab.app.running import Finished
+
+
+def run(
+    workflow: Annotated[str, typer.Argument(help="Name of the workflow; none with --resume.")] = "",
+    input: Annotated[str, typer.Option(help="The graph's input, as JSON.")] = "{}",
+    tenant: Annotated[str, typer.Option(help="Whose run it is.")] = "default",
+    user: Annotated[str, typer.Option(help="On whose behalf.")] = "",
+    resume: Annotated[
+        str, typer.Option(help="Id of a run to go on with; finished nodes are not run again.")
+    ] = "",
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Run a hosted workflow durably; prints its result, what it cost and its steps."""
+    from trimtab.app import load_config
+    from trimtab.app.running import Wanted, run_new, run_on
+    from trimtab.core.errors import ConfigError
+
+    if bool(workflow) == bool(resume):
+        raise ConfigError("name a workflow, or a run with --resume", key="WORKFLOW")
+    loaded = load_config(config)
+
+    def announce(id: str) -> None:
+        typer.echo(f"run {id}", err=True)
+
+    if resume:
+        finished = run_on(loaded, resume, announce)
+    else:
+        finished = run_new(loaded, Wanted(workflow, input.encode(), tenant, user), announce)
+    _print(finished, json)
+    if finished.run.state not in ("done", "waiting"):
+        sys.exit(1)
+
+
+def _print(finished: "Finished", json: bool) -> None:
+    import msgspec
+
+    row, tree = finished.run, finished.tree
+    output = msgspec.json.decode(row.output) if row.output else None
+    if json:
+        from trimtab.cli.trace_tree import tree_json
+
+        shown = {"run": row.id, "workflow": row.workflow, "version": row.version, "state": row.state}
+        told = {"output": output, "error": row.error, "trace": tree and tree_json(tree)}
+        typer.echo(msgspec.json.encode(shown | told).decode())
+        return
+    if output is not None:
+        typer.echo(msgspec.json.format(msgspec.json.encode(output)).decode())
+    typer.echo(f"{row.workflow} {row.state}" + (f": {row.error}" if row.error else ""))
+    if tree is not None:
+        from trimtab.cli.tables import print_wide
+        from trimtab.cli.trace_tree import tree_of
+
+        print_wide(tree_of(tree))

@@ -1,0 +1,123 @@
+"""Hosted graphs: plain LangGraph, loaded from `package.module:graph`, checked, and never changed.
+
+What is driven is a copy with a saver of its own; functions that are not async run on a bounded pool there.
+"""
+
+import asyncio
+import copy
+import functools
+import hashlib
+import importlib
+import inspect
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Executor
+from contextvars import copy_context
+from typing import Any
+
+from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.graph import StateGraph
+from langgraph.pregel import Pregel
+
+from trimtab.core.errors import ConfigError
+
+_DIGEST_LENGTH = 12
+
+
+class HostedGraph:
+    """A graph under its workflow's name. `version` tells graphs apart that cannot go on with each other's runs."""
+
+    def __init__(self, workflow: str, graph: "Pregel[Any, Any, Any, Any]", named: str) -> None:
+        self.workflow, self._graph = workflow, graph
+        self.version = version_of(graph, named)
+
+    def copy_for(self, saver: BaseCheckpointSaver[str], pool: Executor) -> "Pregel[Any, Any, Any, Any]":
+        """The graph to drive for one run."""
+        nodes = {name: _pooled(node, pool) for name, node in self._graph.nodes.items()}
+        return self._graph.copy(update={"nodes": nodes, "checkpointer": saver})
+
+
+def load_graph(workflow: str, target: str, named: str = "") -> HostedGraph:
+    """The graph that `target` (`package.module:attribute`) names. Raises ConfigError."""
+    module_name, _, attribute = target.partition(":")
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"{target!r} cannot be imported: {error}; is its folder on PYTHONPATH?") from error
+    except Exception as error:  # the user's own code runs here
+        raise ConfigError(f"importing {module_name!r} failed: {_told(error)}") from error
+    try:
+        found = getattr(module, attribute)
+    except AttributeError as error:
+        raise ConfigError(f"module {module_name!r} has no {attribute!r}") from error
+    return HostedGraph(workflow, _compiled(_made(found, target), target), named)
+
+
+def version_of(graph: "Pregel[Any, Any, Any, Any]", named: str) -> str:
+    """`named` and a digest of what a checkpoint depends on: nodes, what wakes them, and the channels between."""
+    lines = [f"channel {name} {type(channel).__name__}" for name, channel in sorted(graph.channels.items())]
+    for name, node in sorted(graph.nodes.items()):
+        lines.append(f"node {name} on {sorted(node.triggers)} reads {node.channels!r}")
+    digest = hashlib.sha256("\n".join(lines).encode()).hexdigest()[:_DIGEST_LENGTH]
+    return f"{named}-{digest}" if named else digest
+
+
+def _made(found: object, target: str) -> object:
+    """What a factory returns; anything else as it is."""
+    if isinstance(found, Pregel | StateGraph) or not callable(found):
+        return found
+    needed = [
+        name
+        for name, parameter in inspect.signature(found).parameters.items()
+        if parameter.default is parameter.empty
+        and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+    ]
+    if needed:
+        raise ConfigError(f"{target!r} needs {', '.join(needed)}; a factory is called without arguments")
+    try:
+        made: object = found()
+    except Exception as error:  # the user's own code runs here
+        raise ConfigError(f"the factory {target!r} failed: {_told(error)}") from error
+    if inspect.iscoroutine(made):
+        made.close()
+        raise ConfigError(f"the factory {target!r} is async; make it a plain function")
+    return made
+
+
+def _compiled(made: object, target: str) -> "Pregel[Any, Any, Any, Any]":
+    if isinstance(made, StateGraph):
+        try:
+            made = made.compile()
+        except Exception as error:  # what is wrong with a graph is LangGraph's to say
+            raise ConfigError(f"{target!r} did not compile: {_told(error)}") from error
+    if not isinstance(made, Pregel):
+        raise ConfigError(
+            f"{target!r} is a {type(made).__name__}, expected a LangGraph graph or a function that makes one"
+        )
+    return made
+
+
+def _told(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+def _pooled(node: Any, pool: Executor) -> Any:  # noqa: ANN401 - LangGraph's own node
+    """The node, its plain function run on `pool`: LangGraph would take the event loop's own threads."""
+    bound = node.bound
+    if getattr(bound, "func", None) is None or not isinstance(
+        getattr(bound, "afunc", None), functools.partial
+    ):
+        return node
+    moved = copy.copy(node)
+    moved.bound = copy.copy(bound)
+    moved.bound.afunc = _on_pool(bound.func, pool)
+    moved.__dict__.pop("node", None)
+    return moved
+
+
+def _on_pool(function: Callable[..., Any], pool: Executor) -> Callable[..., Awaitable[Any]]:
+    @functools.wraps(function)
+    async def call(*args: object, **named: object) -> object:
+        work = functools.partial(copy_context().run, function, *args, **named)
+        return await asyncio.get_running_loop().run_in_executor(pool, work)
+
+    return call

@@ -1,0 +1,258 @@
+"""Hosts workflows: starts runs, drives their legs, beats, takes over what dead workers left, drains.
+
+A run moves on only by legs: whoever raises its claim by one drives the next. `app/` constructs the host.
+"""
+
+import asyncio
+import logging
+import os
+import socket
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+
+import msgspec
+from sqlalchemy import Connection
+
+from trimtab.config import HostingSettings
+from trimtab.core import Clock, IdSource
+from trimtab.core.errors import NotFound, StoreUnavailable
+from trimtab.store import Database, Hosting, WorkflowRunRow, workflow_runs, workflow_workers
+from trimtab.workflows.batch import Batch, patiently
+from trimtab.workflows.engine import Engine
+from trimtab.workflows.graphs import HostedGraph
+from trimtab.workflows.leg import Leg, LegEnd
+from trimtab.workflows.saver import RunSaver
+from trimtab.workflows.values import input_of
+
+_BEATS_A_LEASE = 4
+_FORGET_LEASES = 360
+_log = logging.getLogger(__name__)
+
+
+class Order(msgspec.Struct, frozen=True):
+    """A run that is asked for. `input` is JSON; `deadline` is epoch seconds."""
+
+    workflow: str
+    input: bytes
+    tenant: str = "default"
+    user: str = ""
+    key: str = ""
+    priority: int = 0
+    deadline: float | None = None
+
+
+class Host:
+    """`open`, then `run` as a task, then `close`."""
+
+    def __init__(
+        self,
+        settings: HostingSettings,
+        graphs: Mapping[str, HostedGraph],
+        database: Database,
+        engine: Engine,
+        worker: str,
+        clock: Clock,
+        ids: IdSource,
+    ) -> None:
+        self._settings, self._graphs, self._database, self._engine = settings, graphs, database, engine
+        self.worker, self._clock, self._ids = worker, clock, ids
+        versions = frozenset((name, graph.version) for name, graph in graphs.items())
+        self._hosting = Hosting(worker, versions, settings.lease_seconds, settings.most_recoveries)
+        self._batch = Batch(database)
+        self._pool = ThreadPoolExecutor(settings.threads, thread_name_prefix="nodes")
+        self._legs: dict[str, Leg] = {}
+        self._takes = self._draining = False
+
+    async def open(self) -> None:
+        """Take our place among the workers. Raises StoreUnavailable."""
+        await self._beat()
+        self._engine.launch(self._drive)
+
+    def version(self, workflow: str) -> str:
+        """The version of a workflow's graph that is hosted here; '' for none."""
+        graph = self._graphs.get(workflow)
+        return "" if graph is None else graph.version
+
+    def take_runs(self) -> None:
+        """From now on take over what waits, and what dead workers left."""
+        self._takes = True
+
+    async def run(self) -> None:
+        """Commit checkpoints and beat, until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._batch.run())
+            group.create_task(self._beat_on())
+
+    async def start(self, order: Order) -> WorkflowRunRow:
+        """A new run, driven here at once. Raises NotFound, BadRequest."""
+        graph = self._graphs.get(order.workflow)
+        if graph is None:
+            hosted = ", ".join(sorted(self._graphs)) or "none"
+            raise NotFound(f"no workflow {order.workflow!r} is hosted here (hosted: {hosted})")
+        input_of(order.input)
+        now = self._clock.now()
+        id = self._ids.new(now)
+        row = WorkflowRunRow(
+            id=id,
+            thread=id,
+            version=graph.version,
+            state="running",
+            claim=1,
+            owner=self.worker,
+            recoveries=0,
+            cancel_asked=False,
+            created_at=now,
+            updated_at=now,
+            **{name: getattr(order, name) for name in order.__struct_fields__},
+        )
+        await self._database.run(lambda connection: workflow_runs.add(connection, row))
+        await self._begin(row)
+        return row
+
+    async def wait(self, id: str) -> WorkflowRunRow:
+        """The run, once it is not driven here any more. Raises NotFound."""
+        leg = self._legs.get(id)
+        if leg is not None:
+            await leg.ended.wait()
+        return await self.find(id)
+
+    async def find(self, id: str) -> WorkflowRunRow:
+        """A run. Raises NotFound."""
+        row = await patiently(self._database, lambda connection: workflow_runs.find(connection, id))
+        if row is None:
+            raise NotFound(f"there is no hosted run {id!r}", code="run_not_found")
+        return row
+
+    async def take(self, id: str) -> WorkflowRunRow | None:
+        """Go on with a run that no living worker drives; None where one does. Raises NotFound."""
+        row = await patiently(self._database, lambda connection: self._claim(connection, id))
+        if row is not None:
+            await self._go_on(row)
+        return row
+
+    def _claim(self, connection: Connection, id: str) -> WorkflowRunRow | None:
+        row = workflow_runs.find(connection, id)
+        if row is None:
+            raise NotFound(f"there is no hosted run {id!r}", code="run_not_found")
+        if row.state == "running" and self._is_alive(connection, row.owner):
+            return None
+        workflow_runs.reopen(connection, id, ("parked", "failed"))
+        return workflow_runs.claim_one(connection, self._hosting, id)
+
+    def _is_alive(self, connection: Connection, worker: str) -> bool:
+        known = workflow_workers.find(connection, worker)
+        if known is None:
+            return False
+        if known.host == socket.gethostname() and not _is_process(known.pid):
+            return False
+        return known.seen_at >= workflow_workers.time_now(connection) - self._settings.lease_seconds
+
+    async def cancel(self, id: str) -> bool:
+        """Ask that a run ends; the call under way is ended too. False where it is over already. Raises NotFound."""
+        asked = await patiently(self._database, lambda connection: workflow_runs.ask_cancel(connection, id))
+        if not asked:
+            await self.find(id)
+        leg = self._legs.get(id)
+        if asked and leg is not None:
+            leg.stop("cancelled")
+        return asked
+
+    async def _begin(self, row: WorkflowRunRow) -> None:
+        self._legs[row.id] = Leg(row)
+        await self._engine.begin(row.id, row.claim)
+
+    async def _go_on(self, row: WorkflowRunRow) -> None:
+        await self._engine.write_off(row.id, row.claim - 1)
+        await self._begin(row)
+
+    async def _drive(self, run: str, claim: int) -> str:
+        """What the engine does for a leg."""
+        leg = self._legs.get(run)
+        if leg is None or leg.row.claim != claim:
+            return "lost"
+        graph = self._graphs[leg.row.workflow]
+        saver = RunSaver(self._database, self._batch, run, claim)
+        try:
+            end = await leg.drive(graph.copy_for(saver, self._pool), saver, self._clock)
+            return await self._end(leg.row, end)
+        finally:
+            self._legs.pop(run, None)
+            leg.ended.set()
+
+    async def _end(self, row: WorkflowRunRow, end: LegEnd) -> str:
+        state = end.state
+        if state == "lost":
+            _log.warning("run %s is another worker's by now; this one stops driving it", row.id)
+            return state
+
+        def work(connection: Connection) -> bool:
+            return workflow_runs.end_leg(connection, row.id, row.claim, state, end.output, end.error)
+
+        return state if await patiently(self._database, work) else "lost"
+
+    async def _beat_on(self) -> None:
+        while True:
+            await asyncio.sleep(self._settings.lease_seconds / _BEATS_A_LEASE)
+            try:
+                await self._beat()
+                await self._heed_cancels()
+                if self._takes and not self._draining:
+                    await self._take_due()
+            except StoreUnavailable as error:
+                _log.warning("no beat: %s", error)
+            except Exception:  # the task's edge: without beats every run here would be taken away
+                _log.exception("a beat failed; the next one follows")
+
+    async def _beat(self) -> None:
+        host, pid, draining = socket.gethostname(), os.getpid(), self._draining
+        old = _FORGET_LEASES * self._settings.lease_seconds
+
+        def work(connection: Connection) -> None:
+            now = workflow_workers.beat(connection, self.worker, host, pid, draining)
+            workflow_workers.forget(connection, now - old)
+
+        await self._database.run(work)
+
+    async def _heed_cancels(self) -> None:
+        if not self._legs:
+            return
+        asked = await self._database.run(lambda c: workflow_runs.cancel_asked(c, list(self._legs)))
+        for id in asked:
+            if leg := self._legs.get(id):
+                leg.stop("cancelled")
+
+    async def _take_due(self) -> None:
+        room = self._settings.runs - len(self._legs)
+        if room <= 0:
+            return
+        for row in await self._database.run(lambda c: workflow_runs.claim_due(c, self._hosting, room)):
+            _log.info("run %s goes on here (claim %d)", row.id, row.claim)
+            await self._go_on(row)
+
+    async def close(self, drain_seconds: float) -> None:
+        """End the legs after the steps under way, at the latest after `drain_seconds`; others go on with them."""
+        self._draining = True
+        legs = list(self._legs.values())
+        for leg in legs:
+            leg.drain()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(drain_seconds):
+                await asyncio.gather(*[leg.ended.wait() for leg in legs])
+        for leg in self._legs.values():
+            leg.stop("queued")
+        await asyncio.gather(*[leg.ended.wait() for leg in list(self._legs.values())])
+        await self._engine.close()
+        with suppress(StoreUnavailable):
+            await self._database.run(lambda connection: workflow_workers.leave(connection, self.worker))
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _is_process(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True

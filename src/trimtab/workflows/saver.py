@@ -1,0 +1,163 @@
+"""A LangGraph checkpoint saver for one leg of one run, over our own tables: fenced by the run's claim, committed
+together with all other runs of the process.
+
+Protocol: langgraph-checkpoint 4 (`BaseCheckpointSaver`), whose stock savers it agrees with on order and replacing.
+"""
+
+import random
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
+
+import msgspec
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import (
+    WRITES_IDX_MAP,
+    BaseCheckpointSaver,
+    ChannelVersions,
+    Checkpoint,
+    CheckpointMetadata,
+    CheckpointTuple,
+    get_checkpoint_id,
+    get_serializable_checkpoint_metadata,
+)
+from sqlalchemy import Connection
+
+from trimtab.store import CheckpointRow, Database, WriteRow, workflow_checkpoints, workflow_writes
+from trimtab.workflows.batch import Batch, Item, patiently
+
+_json = msgspec.json.Encoder(enc_hook=str)
+_Found = tuple[CheckpointRow, list[WriteRow]]
+
+
+class RunSaver(BaseCheckpointSaver[str]):
+    """Writes raise LostRun once the run was claimed anew."""
+
+    def __init__(self, database: Database, batch: Batch, run: str, claim: int) -> None:
+        super().__init__()
+        self._database, self._batch, self._run, self._claim = database, batch, run, claim
+
+    def get_next_version(self, current: str | None, channel: None) -> str:
+        """A channel's next version: a growing number, and a random part that tells branches apart."""
+        number = 0 if current is None else int(current.split(".")[0])
+        return f"{number + 1:032}.{random.random():016}"
+
+    async def aput(
+        self,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,
+        metadata: CheckpointMetadata,
+        new_versions: ChannelVersions,
+    ) -> RunnableConfig:
+        """Write a checkpoint. Raises LostRun."""
+        place = config["configurable"]
+        kind, body = self.serde.dumps_typed(checkpoint)
+        row = CheckpointRow(
+            thread=place["thread_id"],
+            namespace=place["checkpoint_ns"],
+            id=checkpoint["id"],
+            run=self._run,
+            parent=place.get("checkpoint_id") or "",
+            kind=kind,
+            body=body,
+            metadata=_json.encode(get_serializable_checkpoint_metadata(config, metadata)),
+        )
+        await self._batch.put(Item(self._run, self._claim, checkpoints=(row,)))
+        return _config(row.thread, row.namespace, row.id)
+
+    async def aput_writes(
+        self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
+    ) -> None:
+        """Write what a task did. Raises LostRun."""
+        place = config["configurable"]
+        rows = tuple(
+            WriteRow(
+                place["thread_id"],
+                place["checkpoint_ns"],
+                place["checkpoint_id"],
+                task_id,
+                WRITES_IDX_MAP.get(channel, at),
+                task_path,
+                channel,
+                *self.serde.dumps_typed(value),
+            )
+            for at, (channel, value) in enumerate(writes)
+        )
+        if all(channel in WRITES_IDX_MAP for channel, _ in writes):
+            await self._batch.put(Item(self._run, self._claim, replaced=rows))
+        else:
+            await self._batch.put(Item(self._run, self._claim, kept=rows))
+
+    async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
+        """A checkpoint with what was written after it; the latest where none is named."""
+        place = config["configurable"]
+        thread, namespace = place["thread_id"], place.get("checkpoint_ns", "")
+        id = get_checkpoint_id(config) or ""
+
+        def work(connection: Connection) -> _Found | None:
+            row = workflow_checkpoints.find(connection, thread, namespace, id)
+            if row is None:
+                return None
+            return row, workflow_writes.of_checkpoint(connection, thread, namespace, row.id)
+
+        found = await patiently(self._database, work)
+        return None if found is None else self._tuple(*found)
+
+    async def alist(
+        self,
+        config: RunnableConfig | None,
+        *,
+        filter: dict[str, Any] | None = None,
+        before: RunnableConfig | None = None,
+        limit: int | None = None,
+    ) -> AsyncIterator[CheckpointTuple]:
+        """A thread's checkpoints, the latest first."""
+        place: Mapping[str, Any] = config["configurable"] if config else {}
+        earlier = (get_checkpoint_id(before) or "") if before else ""
+
+        def work(connection: Connection) -> list[_Found]:
+            rows = workflow_checkpoints.history(
+                connection,
+                place["thread_id"],
+                place.get("checkpoint_ns"),
+                id=place.get("checkpoint_id") or "",
+                before=earlier,
+                limit=None if filter else limit,
+            )
+            return [
+                (row, workflow_writes.of_checkpoint(connection, row.thread, row.namespace, row.id))
+                for row in rows
+            ]
+
+        told = 0
+        for found in await patiently(self._database, work):
+            listed = self._tuple(*found)
+            wanted = all(listed.metadata.get(name) == value for name, value in (filter or {}).items())
+            if wanted and (limit is None or told < limit):
+                told += 1
+                yield listed
+
+    async def adelete_thread(self, thread_id: str) -> None:
+        """Delete all that is kept of a thread."""
+
+        def work(connection: Connection) -> None:
+            workflow_checkpoints.remove(connection, thread_id)
+            workflow_writes.remove(connection, thread_id)
+
+        await patiently(self._database, work)
+
+    def _tuple(self, row: CheckpointRow, writes: Sequence[WriteRow]) -> CheckpointTuple:
+        return CheckpointTuple(
+            config=_config(row.thread, row.namespace, row.id),
+            checkpoint=self.serde.loads_typed((row.kind, row.body)),
+            metadata=msgspec.json.decode(row.metadata),
+            parent_config=_config(row.thread, row.namespace, row.parent) if row.parent else None,
+            pending_writes=[
+                (write.task, write.channel, self.serde.loads_typed((write.kind, write.body)))
+                for write in writes
+            ],
+        )
+
+
+def _config(thread: str, namespace: str, checkpoint: str) -> RunnableConfig:
+    place = {"thread_id": thread, "checkpoint_ns": namespace, "checkpoint_id": checkpoint}
+    return {"configurable": place}
