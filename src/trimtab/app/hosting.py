@@ -36,7 +36,8 @@ async def hosting(house: "House", loaded: Loaded) -> AsyncIterator["Host | None"
         try:
             yield host
         finally:
-            await host.close(loaded.settings.server.drain_seconds)
+            await host.drain(loaded.settings.server.drain_seconds)
+            await host.close()
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
 

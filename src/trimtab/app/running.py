@@ -77,7 +77,12 @@ async def _run(
         announce(id)
         waiting = asyncio.ensure_future(house.workflows.wait(id))
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, waiting.cancel)
-        row = await waiting
+        try:
+            row = await waiting
+        except asyncio.CancelledError:
+            # Told to stop: others, or `--resume`, go on with it.
+            await house.workflows.drain(loaded.settings.server.drain_seconds)
+            row = await house.workflows.find(id)
         return Finished(row, await _tree(house, row))
 
 

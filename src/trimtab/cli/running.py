@@ -58,6 +58,8 @@ def _print(finished: "Finished", json: bool) -> None:
     if output is not None:
         typer.echo(msgspec.json.format(msgspec.json.encode(output)).decode())
     typer.echo(f"{row.workflow} {row.state}" + (f": {row.error}" if row.error else ""))
+    if row.state in ("queued", "parked", "failed"):
+        typer.echo(f"go on with it: trimtab run --resume {row.id}", err=True)
     if tree is not None:
         from trimtab.cli.tables import print_wide
         from trimtab.cli.trace_tree import tree_of

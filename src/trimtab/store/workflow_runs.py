@@ -43,6 +43,14 @@ class WorkflowRunRow(msgspec.Struct, frozen=True):
     error: str = ""
 
 
+class RunStanding(msgspec.Struct, frozen=True):
+    """A run's latest claim, and whether somebody asked that it ends."""
+
+    id: str
+    claim: int
+    cancel_asked: bool
+
+
 class Hosting(msgspec.Struct, frozen=True):
     """What a worker may claim: the (workflow, version) pairs it hosts. Its lease is in seconds."""
 
@@ -103,7 +111,7 @@ def _claim(
     changes = {
         "claim": workflow_run.c.claim + 1,
         "owner": case((too_often, ""), else_=hosting.worker),
-        "recoveries": workflow_run.c.recoveries + case((was_driven, 1), else_=0),
+        "recoveries": workflow_run.c.recoveries + case((was_driven & ~too_often, 1), else_=0),
         "error": case((too_often, _LATE.format(hosting.most_recoveries)), else_=workflow_run.c.error),
         "state": case((too_often, "parked"), else_="running"),
         "updated_at": now,
@@ -149,10 +157,11 @@ def ask_cancel(connection: Connection, id: str) -> bool:
     return connection.execute(update(workflow_run).where(mine).values(values)).rowcount == 1
 
 
-def cancel_asked(connection: Connection, ids: Collection[str]) -> list[str]:
-    """Those of `ids` that somebody asked to end."""
-    mine = workflow_run.c.id.in_(sorted(ids)) & workflow_run.c.cancel_asked
-    return list(connection.scalars(select(workflow_run.c.id).where(mine)))
+def standing(connection: Connection, ids: Collection[str]) -> list[RunStanding]:
+    """What whoever drives runs must heed of them."""
+    told = select(workflow_run.c.id, workflow_run.c.claim, workflow_run.c.cancel_asked)
+    rows = connection.execute(told.where(workflow_run.c.id.in_(sorted(ids))))
+    return [RunStanding(row.id, row.claim, row.cancel_asked) for row in rows]
 
 
 def _row(row: Row[Any]) -> WorkflowRunRow:

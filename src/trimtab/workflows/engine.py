@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from dbos import DBOS, DBOSConfig, SetWorkflowID
+from dbos import DBOS, DBOSConfig, SetWorkflowID, error
 from sqlalchemy.engine import URL
 
 from trimtab.core.errors import StoreUnavailable
@@ -52,8 +52,8 @@ class Engine:
         self._leg = leg
         try:
             DBOS.launch()
-        except sa.exc.OperationalError as error:
-            raise StoreUnavailable(f"the durable engine's database does not answer: {error.orig}") from error
+        except sa.exc.OperationalError as away:
+            raise StoreUnavailable(f"the durable engine's database does not answer: {away.orig}") from away
 
     async def begin(self, run: str, claim: int) -> None:
         """Start a leg."""
@@ -102,7 +102,9 @@ class _Onward(logging.Handler):
     """Hands DBOS's log lines to ours: it would write to the console itself otherwise."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Pass one on."""
+        """Pass one on; but that a leg was written off while its process slept is said by the host already."""
+        if record.exc_info and record.exc_info[0] is error.DBOSAwaitedWorkflowCancelledError:
+            return
         logging.getLogger("trimtab.dbos").handle(record)
 
 

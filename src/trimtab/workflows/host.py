@@ -43,7 +43,7 @@ class Order(msgspec.Struct, frozen=True):
 
 
 class Host:
-    """`open`, then `run` as a task, then `close`."""
+    """`open`, then `run` as a task, then `drain` and `close`."""
 
     def __init__(
         self,
@@ -196,7 +196,7 @@ class Host:
             await asyncio.sleep(self._settings.lease_seconds / _BEATS_A_LEASE)
             try:
                 await self._beat()
-                await self._heed_cancels()
+                await self._heed()
                 if self._takes and not self._draining:
                     await self._take_due()
             except StoreUnavailable as error:
@@ -214,12 +214,17 @@ class Host:
 
         await self._database.run(work)
 
-    async def _heed_cancels(self) -> None:
+    async def _heed(self) -> None:
+        """Stop legs whose runs were taken over while this process slept, or whose end somebody asked for."""
         if not self._legs:
             return
-        asked = await self._database.run(lambda c: workflow_runs.cancel_asked(c, list(self._legs)))
-        for id in asked:
-            if leg := self._legs.get(id):
+        for run in await self._database.run(lambda c: workflow_runs.standing(c, list(self._legs))):
+            leg = self._legs.get(run.id)
+            if leg is None:
+                continue
+            if leg.row.claim < run.claim:
+                leg.stop("lost")
+            elif run.cancel_asked:
                 leg.stop("cancelled")
 
     async def _take_due(self) -> None:
@@ -230,18 +235,21 @@ class Host:
             _log.info("run %s goes on here (claim %d)", row.id, row.claim)
             await self._go_on(row)
 
-    async def close(self, drain_seconds: float) -> None:
-        """End the legs after the steps under way, at the latest after `drain_seconds`; others go on with them."""
+    async def drain(self, seconds: float) -> None:
+        """End the legs after the steps under way, at the latest after `seconds`; others go on with the runs."""
         self._draining = True
         legs = list(self._legs.values())
         for leg in legs:
             leg.drain()
         with suppress(TimeoutError):
-            async with asyncio.timeout(drain_seconds):
+            async with asyncio.timeout(seconds):
                 await asyncio.gather(*[leg.ended.wait() for leg in legs])
         for leg in self._legs.values():
             leg.stop("queued")
         await asyncio.gather(*[leg.ended.wait() for leg in list(self._legs.values())])
+
+    async def close(self) -> None:
+        """Leave, once drained."""
         await self._engine.close()
         with suppress(StoreUnavailable):
             await self._database.run(lambda connection: workflow_workers.leave(connection, self.worker))

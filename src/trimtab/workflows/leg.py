@@ -36,7 +36,7 @@ class Leg:
         self.place = RunPlace(row.id, row.tenant, row.user, row.key, row.workflow, row.priority, row.deadline)
         self.ended = asyncio.Event()
         self._task: asyncio.Task[Any] | None = None
-        self._why: Literal["", "cancelled", "queued"] = ""
+        self._why: Literal["", "cancelled", "queued", "lost"] = ""
 
     async def drive(self, graph: "Pregel[Any, Any, Any, Any]", saver: RunSaver, clock: Clock) -> LegEnd:
         """Run to the leg's end."""
@@ -76,7 +76,7 @@ class Leg:
         """End after the step under way."""
         self.control.request_drain("the worker is shutting down")
 
-    def stop(self, why: Literal["cancelled", "queued"]) -> None:
+    def stop(self, why: Literal["cancelled", "queued", "lost"]) -> None:
         """End at once, with the calls under way."""
         self._why = self._why or why
         self.place.let_go()
