@@ -116,6 +116,18 @@ async def asks(state):
 asking = in_a_row(first=first, asks=asks)
 
 
+async def asks_twice(state):
+    asked = {"asked_of": "ada", "due_seconds": 60, "escalate_to": "bob"}
+    return {"log": [interrupt(asked), interrupt("and then?")]}
+
+
+side_by_side = StateGraph(State)
+for name, node in {"left": asks, "right": asks_twice}.items():
+    side_by_side.add_node(name, node)
+    side_by_side.add_edge(START, name)
+    side_by_side.add_edge(name, END)
+
+
 def note(line):
     """An effect outside of any store."""
     with open(os.environ["EFFECTS"], "a") as log:

@@ -10,6 +10,7 @@ TrimtabError
     ├── Forbidden            a known key that may not do this
     ├── UnknownModel         nothing serves that model (names close matches)
     ├── NotFound             no such run, call or key
+    ├── Conflict             what was asked for has been done or undone by somebody else
     ├── TooLarge             body over the limit
     ├── BudgetExceeded       a hold was refused: budget, limit, spent, reset time
     ├── RateLimited          requests or tokens a minute are used up
@@ -97,6 +98,12 @@ class NotFound(CallError):
     """No such thing."""
 
     code = "not_found"
+
+
+class Conflict(CallError):
+    """Somebody else was quicker."""
+
+    code = "conflict"
 
 
 class TooLarge(CallError):

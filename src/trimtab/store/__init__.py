@@ -12,6 +12,7 @@ from trimtab.store import (
     runs,
     tallies,
     workflow_checkpoints,
+    workflow_questions,
     workflow_runs,
     workflow_workers,
     workflow_writes,
@@ -36,6 +37,7 @@ from trimtab.store.runs import Cursor, RunRow, RunStatus
 from trimtab.store.selection import Selection, Standing
 from trimtab.store.tallies import TallyMode, TallyRow
 from trimtab.store.workflow_checkpoints import CheckpointRow
+from trimtab.store.workflow_questions import QuestionRow
 from trimtab.store.workflow_runs import Hosting, WorkflowRunRow, WorkflowState
 from trimtab.store.workflow_workers import WorkerRow
 from trimtab.store.workflow_writes import WriteRow
@@ -58,6 +60,7 @@ __all__ = [
     "Grant",
     "Hosting",
     "Journal",
+    "QuestionRow",
     "RecallRecord",
     "RunRow",
     "RunStatus",
@@ -89,6 +92,7 @@ __all__ = [
     "tallies",
     "url_of",
     "workflow_checkpoints",
+    "workflow_questions",
     "workflow_runs",
     "workflow_workers",
     "workflow_writes",

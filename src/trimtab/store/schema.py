@@ -306,3 +306,23 @@ workflow_write = Table(
     Column("body", LargeBinary, nullable=False),
     PrimaryKeyConstraint("thread", "namespace", "checkpoint", "task", "position"),
 )
+
+workflow_question = Table(
+    "workflow_question",
+    metadata,
+    Column("run", Words, nullable=False),
+    Column("id", Words, nullable=False),
+    Column("tenant", Words, nullable=False),
+    Column("workflow", Words, nullable=False),
+    Column("asked_at", Float, nullable=False),
+    Column("asked_of", Words, nullable=False),
+    Column("due_at", Float),
+    Column("escalate_to", Words, nullable=False),
+    Column("value", LargeBinary, nullable=False),
+    Column("state", Words, nullable=False),
+    Column("answer", LargeBinary),
+    Column("answered_at", Float),
+    Column("answered_by", Words, nullable=False),
+    PrimaryKeyConstraint("run", "id"),
+    Index("workflow_question_tenant", "tenant", "state", "asked_at"),
+)

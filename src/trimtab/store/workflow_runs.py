@@ -10,8 +10,10 @@ from typing import Any, Literal
 import msgspec
 from sqlalchemy import ColumnElement, Connection, Row, case, insert, select, tuple_, update
 
+from trimtab.store import workflow_questions
 from trimtab.store import workflow_workers as workers
 from trimtab.store.schema import workflow_run
+from trimtab.store.workflow_questions import QuestionRow
 
 WorkflowState = Literal["queued", "running", "waiting", "done", "failed", "cancelled", "parked"]
 OVER: tuple[WorkflowState, ...] = ("done", "failed", "cancelled")
@@ -71,6 +73,11 @@ def find(connection: Connection, id: str) -> WorkflowRunRow | None:
     return None if row is None else _row(row)
 
 
+def lock(connection: Connection, id: str) -> None:
+    """Keep a run as it is until this transaction ends."""
+    connection.execute(select(workflow_run.c.id).where(workflow_run.c.id == id).with_for_update())
+
+
 def held(connection: Connection, ids: Collection[str]) -> set[tuple[str, int]]:
     """Runs with their latest claims; none of them can be claimed anew before this transaction ends."""
     named = select(workflow_run.c.id, workflow_run.c.claim).where(workflow_run.c.id.in_(sorted(ids)))
@@ -128,8 +135,9 @@ def end_leg(
     state: WorkflowState,
     output: bytes | None = None,
     error: str = "",
+    questions: Sequence[QuestionRow] = (),
 ) -> bool:
-    """Let a run go in a state; False where it belongs to somebody else by now."""
+    """Let a run go in a state, with what it asks; False where it belongs to somebody else by now."""
     mine = (workflow_run.c.id == id) & (workflow_run.c.claim == claim) & (workflow_run.c.state == "running")
     values: dict[str, object] = {
         "state": state,
@@ -139,7 +147,12 @@ def end_leg(
     }
     if output is not None:
         values["output"] = output
-    return connection.execute(update(workflow_run).where(mine).values(values)).rowcount == 1
+    if connection.execute(update(workflow_run).where(mine).values(values)).rowcount != 1:
+        return False
+    workflow_questions.ask(connection, questions)
+    if state in OVER:
+        workflow_questions.withdraw(connection, id)
+    return True
 
 
 def reopen(connection: Connection, id: str, states: Sequence[WorkflowState]) -> bool:
@@ -154,7 +167,12 @@ def ask_cancel(connection: Connection, id: str) -> bool:
     mine = (workflow_run.c.id == id) & workflow_run.c.state.not_in(OVER)
     state = case((workflow_run.c.state == "running", "running"), else_="cancelled")
     values = {"cancel_asked": True, "state": state, "updated_at": workers.time_now(connection)}
-    return connection.execute(update(workflow_run).where(mine).values(values)).rowcount == 1
+    if connection.execute(update(workflow_run).where(mine).values(values)).rowcount != 1:
+        return False
+    still = select(workflow_run.c.state).where(workflow_run.c.id == id)
+    if connection.scalar(still) == "cancelled":
+        workflow_questions.withdraw(connection, id)
+    return True
 
 
 def standing(connection: Connection, ids: Collection[str]) -> list[RunStanding]:

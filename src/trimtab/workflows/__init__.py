@@ -5,6 +5,7 @@ from trimtab.workflows.door import CallDoor
 from trimtab.workflows.engine import Engine
 from trimtab.workflows.graphs import HostedGraph, load_graph
 from trimtab.workflows.host import Host, Order
+from trimtab.workflows.inbox import Inbox
 from trimtab.workflows.inprocess import HOST, in_process
 from trimtab.workflows.saver import RunSaver
 
@@ -15,6 +16,7 @@ __all__ = [
     "Engine",
     "Host",
     "HostedGraph",
+    "Inbox",
     "LostRun",
     "Order",
     "RunSaver",

@@ -21,6 +21,7 @@ from trimtab.store import Database, Hosting, WorkflowRunRow, workflow_runs, work
 from trimtab.workflows.batch import Batch, patiently
 from trimtab.workflows.engine import Engine
 from trimtab.workflows.graphs import HostedGraph
+from trimtab.workflows.inbox import answers_to, questions_of
 from trimtab.workflows.leg import Leg, LegEnd
 from trimtab.workflows.saver import RunSaver
 from trimtab.workflows.values import input_of
@@ -174,7 +175,8 @@ class Host:
         graph = self._graphs[leg.row.workflow]
         saver = RunSaver(self._database, self._batch, run, claim)
         try:
-            end = await leg.drive(graph.copy_for(saver, self._pool), saver, self._clock)
+            answers = await answers_to(self._database, run)
+            end = await leg.drive(graph.copy_for(saver, self._pool), saver, self._clock, answers)
             return await self._end(leg.row, end)
         finally:
             self._legs.pop(run, None)
@@ -187,7 +189,10 @@ class Host:
             return state
 
         def work(connection: Connection) -> bool:
-            return workflow_runs.end_leg(connection, row.id, row.claim, state, end.output, end.error)
+            questions = questions_of(row, end.interrupts, workflow_workers.time_now(connection))
+            return workflow_runs.end_leg(
+                connection, row.id, row.claim, state, end.output, end.error, questions
+            )
 
         return state if await patiently(self._database, work) else "lost"
 

@@ -1,12 +1,15 @@
 """One leg of a run: from where its checkpoints say it stands to its end, an interrupt, a drain or a failure."""
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import msgspec
+from langchain_core.runnables import RunnableConfig
 from langgraph.errors import GraphDrained
 from langgraph.pregel import Pregel
 from langgraph.runtime import RunControl
+from langgraph.types import Command
 
 from trimtab.core import Clock
 from trimtab.store import WorkflowRunRow, WorkflowState
@@ -25,6 +28,7 @@ class LegEnd(msgspec.Struct, frozen=True):
     state: WorkflowState | Literal["lost"]
     output: bytes | None = None
     error: str = ""
+    interrupts: tuple[Any, ...] = ()
 
 
 class Leg:
@@ -38,8 +42,14 @@ class Leg:
         self._task: asyncio.Task[Any] | None = None
         self._why: Literal["", "cancelled", "queued", "lost"] = ""
 
-    async def drive(self, graph: "Pregel[Any, Any, Any, Any]", saver: RunSaver, clock: Clock) -> LegEnd:
-        """Run to the leg's end."""
+    async def drive(
+        self,
+        graph: "Pregel[Any, Any, Any, Any]",
+        saver: RunSaver,
+        clock: Clock,
+        answers: Mapping[str, object],
+    ) -> LegEnd:
+        """Run to the leg's end; `answers` are all that the run was ever given, by question."""
         self._task = task = asyncio.current_task()
         assert task is not None
         RUN.set(self.place)
@@ -48,7 +58,7 @@ class Leg:
             if self._why:
                 return LegEnd(self._why)
             async with asyncio.timeout(left) as timeout:
-                return _end(await self._values(graph, saver))
+                return _end(await self._values(graph, saver, answers))
         except LostRun:
             return LegEnd("lost")
         except GraphDrained:
@@ -66,11 +76,17 @@ class Leg:
             # What follows, noting the end, is not to be cancelled.
             self._task = None
 
-    async def _values(self, graph: "Pregel[Any, Any, Any, Any]", saver: RunSaver) -> Any:  # noqa: ANN401
-        place = {"thread_id": self.row.thread, "__pregel_strict_resume": True}
-        begun = await saver.aget_tuple({"configurable": place})
-        given = input_of(self.row.input) if begun is None else None
-        return await graph.ainvoke(given, {"configurable": place}, durability="sync", control=self.control)
+    async def _values(
+        self, graph: "Pregel[Any, Any, Any, Any]", saver: RunSaver, answers: Mapping[str, object]
+    ) -> Any:  # noqa: ANN401 - whatever the graph's output is
+        config: RunnableConfig = {
+            "configurable": {"thread_id": self.row.thread, "__pregel_strict_resume": True}
+        }
+        if await saver.aget_tuple(config) is None:
+            given = input_of(self.row.input)
+        else:
+            given = await _answered(graph, config, answers)
+        return await graph.ainvoke(given, config, durability="sync", control=self.control)
 
     def drain(self) -> None:
         """End after the step under way."""
@@ -85,5 +101,17 @@ class Leg:
 
 
 def _end(values: Any) -> LegEnd:  # noqa: ANN401 - whatever the graph's output is
-    waits = isinstance(values, dict) and bool(values.get(INTERRUPT))
-    return LegEnd("waiting" if waits else "done", json_of(values))
+    interrupts = tuple(values.get(INTERRUPT) or ()) if isinstance(values, dict) else ()
+    return LegEnd("waiting" if interrupts else "done", json_of(values), interrupts=interrupts)
+
+
+async def _answered(
+    graph: "Pregel[Any, Any, Any, Any]", config: RunnableConfig, answers: Mapping[str, object]
+) -> "Command[Any] | None":
+    """The answers to what the graph waits for now. An older leg may have handed in some of them already."""
+    if not answers:
+        return None
+    state = await graph.aget_state(config, subgraphs=True)
+    pending = {interrupted.id for interrupted in state.interrupts}
+    resume = {id: value for id, value in answers.items() if id in pending}
+    return Command(resume=resume) if resume else None

@@ -59,9 +59,30 @@ def upgrade() -> None:
         sa.Column("body", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("thread", "namespace", "checkpoint", "task", "position"),
     )
+    op.create_table(
+        "workflow_question",
+        *[sa.Column(name, sa.Text(), nullable=False) for name in ("run", "id", "tenant", "workflow")],
+        sa.Column("asked_at", sa.Float(), nullable=False),
+        sa.Column("asked_of", sa.Text(), nullable=False),
+        sa.Column("due_at", sa.Float(), nullable=True),
+        sa.Column("escalate_to", sa.Text(), nullable=False),
+        sa.Column("value", sa.LargeBinary(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("answer", sa.LargeBinary(), nullable=True),
+        sa.Column("answered_at", sa.Float(), nullable=True),
+        sa.Column("answered_by", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("run", "id"),
+    )
+    op.create_index("workflow_question_tenant", "workflow_question", ["tenant", "state", "asked_at"])
 
 
 def downgrade() -> None:
     """Take back."""
-    for table in ("workflow_write", "workflow_checkpoint", "workflow_run", "workflow_worker"):
+    for table in (
+        "workflow_question",
+        "workflow_write",
+        "workflow_checkpoint",
+        "workflow_run",
+        "workflow_worker",
+    ):
         op.drop_table(table)
