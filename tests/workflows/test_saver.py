@@ -2,7 +2,6 @@
 
 import asyncio
 import operator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated, TypedDict
 
 import pytest
@@ -17,7 +16,6 @@ from trimtab.store import (
     WorkflowRunRow,
     workflow_checkpoints,
     workflow_runs,
-    workflow_workers,
     workflow_writes,
 )
 from trimtab.workflows import Batch, LostRun, RunSaver
@@ -32,7 +30,7 @@ def row(id="r1", **changes):
 
 def claim(database, worker="b", most=3):
     hosting = Hosting(worker, frozenset({("w", "1")}), 10.0, most)
-    return database.transact(lambda connection: workflow_runs.claim_due(connection, hosting, 10))
+    return database.transact(lambda connection: workflow_runs.claim_lost(connection, hosting, 10))
 
 
 @pytest.fixture
@@ -168,18 +166,6 @@ async def test_a_database_that_is_away_is_waited_for(database, batch, monkeypatc
         {"configurable": {"thread_id": "r1", "checkpoint_ns": ""}}, empty_checkpoint(), {"step": 0}, {}
     )
     assert len(await run(lambda c: workflow_checkpoints.history(c, "r1"))) == 1
-
-
-def test_a_run_is_claimed_once_by_whoever_comes_first(database):
-    database.transact(
-        lambda connection: workflow_runs.add(connection, row(state="queued", owner="", claim=0))
-    )
-    for worker in "abc":
-        database.transact(lambda c, worker=worker: workflow_workers.beat(c, worker, "host", 1, False))
-    with ThreadPoolExecutor(3) as pool:
-        taken = list(pool.map(lambda worker: claim(database, worker), "abc"))
-    ((found,),) = [rows for rows in taken if rows]
-    assert (found.claim, found.recoveries) == (1, 0)
 
 
 def test_a_run_that_outlived_too_many_workers_is_parked_with_the_reason(database):

@@ -6,10 +6,11 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from trimtab.app.store import data_folder
-from trimtab.config import Loaded
+from trimtab.config import Loaded, Settings, TenantSettings
 from trimtab.core import IdSource
 from trimtab.core.errors import ConfigError
 from trimtab.gateway import CALL_PATHS, error_reply
+from trimtab.store import Limits, PlaceLimits
 
 if TYPE_CHECKING:
     from trimtab.app.house import House
@@ -48,7 +49,27 @@ def _host(house: "House", loaded: Loaded) -> "Host":
     settings, database = loaded.settings, house.database
     engine = Engine(database.url, data_folder(settings), house.process)
     graphs = load_graphs(loaded)
-    return Host(settings.hosting, graphs, database, engine, house.process, house.clock, IdSource())
+    return Host(
+        settings.hosting,
+        limits_of(settings),
+        graphs,
+        database,
+        engine,
+        house.process,
+        house.clock,
+        IdSource(),
+    )
+
+
+def limits_of(settings: Settings) -> Limits:
+    """What each tenant may have at once."""
+    told = {
+        tenant.name: PlaceLimits(tenant.max_runs, tenant.max_queued_runs, tenant.weight)
+        for tenant in settings.tenant
+    }
+    others = TenantSettings(name="*")
+    default = PlaceLimits(others.max_runs, others.max_queued_runs, others.weight)
+    return Limits(told.pop("*", default), told)
 
 
 def load_graphs(loaded: Loaded) -> "dict[str, HostedGraph]":

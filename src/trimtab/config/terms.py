@@ -19,13 +19,19 @@ class TenantSettings(Table, frozen=True):
 
     name: Annotated[Name, Meta(description="The tenant, or `*` for all that are not named.")]
     weight: Annotated[
-        float, Meta(gt=0, le=1_000_000, description="Share when tenants compete for an endpoint.")
+        float, Meta(gt=0, le=1_000_000, description="Share when tenants compete for an endpoint or a worker.")
     ] = 1.0
     max_queued: Annotated[
         Natural, Meta(description="Calls of this tenant that may wait at once, at each endpoint and process.")
     ] = 256
     requests_per_minute: Annotated[Natural, Meta(description="0 is no limit.")] = 0
     tokens_per_minute: Annotated[Natural, Meta(description="0 is no limit.")] = 0
+    max_runs: Annotated[
+        Natural, Meta(description="Runs of hosted workflows that are driven at once, on all processes.")
+    ] = 64
+    max_queued_runs: Annotated[
+        Natural, Meta(description="Runs of hosted workflows that may wait; more get 429.")
+    ] = 1_000
     content: Annotated[ContentMode | None, Meta(description="Wins over `traces.content`.")] = None
 
 

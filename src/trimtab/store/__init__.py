@@ -12,6 +12,7 @@ from trimtab.store import (
     runs,
     tallies,
     workflow_checkpoints,
+    workflow_places,
     workflow_questions,
     workflow_runs,
     workflow_workers,
@@ -37,6 +38,7 @@ from trimtab.store.runs import Cursor, RunRow, RunStatus
 from trimtab.store.selection import Selection, Standing
 from trimtab.store.tallies import TallyMode, TallyRow
 from trimtab.store.workflow_checkpoints import CheckpointRow
+from trimtab.store.workflow_places import Limits, PlaceLimits
 from trimtab.store.workflow_questions import QuestionRow
 from trimtab.store.workflow_runs import Hosting, WorkflowRunRow, WorkflowState
 from trimtab.store.workflow_workers import WorkerRow
@@ -60,6 +62,8 @@ __all__ = [
     "Grant",
     "Hosting",
     "Journal",
+    "Limits",
+    "PlaceLimits",
     "QuestionRow",
     "RecallRecord",
     "RunRow",
@@ -92,6 +96,7 @@ __all__ = [
     "tallies",
     "url_of",
     "workflow_checkpoints",
+    "workflow_places",
     "workflow_questions",
     "workflow_runs",
     "workflow_workers",

@@ -326,3 +326,11 @@ workflow_question = Table(
     PrimaryKeyConstraint("run", "id"),
     Index("workflow_question_tenant", "tenant", "state", "asked_at"),
 )
+
+workflow_place = Table(
+    "workflow_place",
+    metadata,
+    Column("tenant", Words, primary_key=True),
+    Column("queued", BigInteger, nullable=False),
+    Column("running", BigInteger, nullable=False),
+)

@@ -8,15 +8,19 @@ from collections.abc import Collection, Sequence
 from typing import Any, Literal
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Row, case, insert, select, tuple_, update
+from msgspec.structs import replace
+from sqlalchemy import ColumnElement, Connection, Row, Select, func, insert, select, tuple_, update
 
+from trimtab.store import workflow_places as places
 from trimtab.store import workflow_questions
 from trimtab.store import workflow_workers as workers
 from trimtab.store.schema import workflow_run
+from trimtab.store.workflow_places import Limits
 from trimtab.store.workflow_questions import QuestionRow
 
 WorkflowState = Literal["queued", "running", "waiting", "done", "failed", "cancelled", "parked"]
 OVER: tuple[WorkflowState, ...] = ("done", "failed", "cancelled")
+_MOST_TURNS = 200
 _LATE = "given up after {} recoveries: its worker died each time"
 
 
@@ -63,7 +67,7 @@ class Hosting(msgspec.Struct, frozen=True):
 
 
 def add(connection: Connection, row: WorkflowRunRow) -> None:
-    """A new run."""
+    """A new run, whose place was taken (see `workflow_places.admit`)."""
     connection.execute(insert(workflow_run).values(msgspec.structs.asdict(row)))
 
 
@@ -85,47 +89,92 @@ def held(connection: Connection, ids: Collection[str]) -> set[tuple[str, int]]:
     return {(row.id, row.claim) for row in rows}
 
 
-def claim_due(connection: Connection, hosting: Hosting, most: int) -> list[WorkflowRunRow]:
-    """Take up to `most` runs that wait or whose worker is not heard of any more, the most urgent first.
+def claim_lost(connection: Connection, hosting: Hosting, most: int) -> list[WorkflowRunRow]:
+    """Take up to `most` runs whose worker is not heard of any more, the most urgent first.
 
     A run that outlived too many workers is parked instead, with the reason.
     """
     heard = workers.is_heard(workflow_run.c.owner, workers.time_now(connection) - hosting.lease_seconds)
-    lost = (workflow_run.c.state == "running") & ~heard
-    due = (workflow_run.c.state == "queued") | lost
-    return _claim(connection, hosting, due, most)
+    return _claim(connection, hosting, (workflow_run.c.state == "running") & ~heard, most)
+
+
+def claim_queued(connection: Connection, hosting: Hosting, limits: Limits, most: int) -> list[WorkflowRunRow]:
+    """Take up to `most` runs out of the queue: fair between tenants by weight, within each tenant's own maximum the
+    most urgent first."""
+    found = connection.execute(_in_turn(hosting)).all()
+    driven = places.running(connection, {row.tenant for row in found})
+    turns = []
+    for row in found:
+        ahead, allowed = driven[row.tenant] + row.turn, limits.of(row.tenant)
+        if ahead <= allowed.running:
+            turns.append((ahead / allowed.weight, row.id))
+    chosen = [id for _, id in sorted(turns)[:most]]
+    return _claim(
+        connection, hosting, workflow_run.c.id.in_(chosen) & (workflow_run.c.state == "queued"), most
+    )
+
+
+def _in_turn(hosting: Hosting) -> "Select[Any]":
+    """The first queued runs of each tenant, each with its turn among them."""
+    order = (workflow_run.c.priority.desc(), workflow_run.c.id)
+    turn = func.row_number().over(partition_by=workflow_run.c.tenant, order_by=order).label("turn")
+    queued = workflow_run.c.state == "queued"
+    listed = (
+        select(workflow_run.c.id, workflow_run.c.tenant, turn).where(queued, _is_hosted(hosting)).subquery()
+    )
+    return select(listed).where(listed.c.turn <= _MOST_TURNS)
 
 
 def claim_one(connection: Connection, hosting: Hosting, id: str) -> WorkflowRunRow | None:
-    """Take a run that the caller knows nobody drives; None where somebody was quicker."""
+    """Take a run that the caller knows nobody drives; None where somebody was quicker. Whoever asks for a run by its
+    name is not held to the tenant's maximum."""
     taken = _claim(connection, hosting, workflow_run.c.id == id, 1)
     return taken[0] if taken else None
+
+
+def _is_hosted(hosting: Hosting) -> ColumnElement[bool]:
+    return tuple_(workflow_run.c.workflow, workflow_run.c.version).in_(sorted(hosting.graphs))
 
 
 def _claim(
     connection: Connection, hosting: Hosting, due: ColumnElement[bool], most: int
 ) -> list[WorkflowRunRow]:
-    hosted = tuple_(workflow_run.c.workflow, workflow_run.c.version).in_(sorted(hosting.graphs))
     open_ = workflow_run.c.state.in_(("queued", "running"))
     order = (workflow_run.c.priority.desc(), workflow_run.c.id)
-    chosen = select(workflow_run.c.id).where(open_, hosted, due).order_by(*order).limit(most)
-    ids = list(connection.scalars(chosen.with_for_update(skip_locked=True)))
-    if not ids:
+    chosen = select(workflow_run).where(open_, _is_hosted(hosting), due).order_by(*order).limit(most)
+    rows = [_row(row) for row in connection.execute(chosen.with_for_update(skip_locked=True))]
+    if not rows:
         return []
     now = workers.time_now(connection)
-    was_driven = workflow_run.c.state == "running"
-    too_often = was_driven & (workflow_run.c.recoveries >= hosting.most_recoveries)
-    changes = {
-        "claim": workflow_run.c.claim + 1,
-        "owner": case((too_often, ""), else_=hosting.worker),
-        "recoveries": workflow_run.c.recoveries + case((was_driven & ~too_often, 1), else_=0),
-        "error": case((too_often, _LATE.format(hosting.most_recoveries)), else_=workflow_run.c.error),
-        "state": case((too_often, "parked"), else_="running"),
-        "updated_at": now,
+    taken = [_taken(row, hosting, now) for row in rows]
+    for row, then in zip(rows, taken, strict=True):
+        connection.execute(update(workflow_run).where(workflow_run.c.id == row.id).values(_changes(then)))
+        _shift(connection, row.tenant, row.state, then.state)
+    return [row for row in taken if row.state == "running"]
+
+
+def _taken(row: WorkflowRunRow, hosting: Hosting, now: float) -> WorkflowRunRow:
+    """A run as it stands once it is claimed."""
+    claim = row.claim + 1
+    if row.state == "queued":
+        return replace(row, state="running", claim=claim, owner=hosting.worker, updated_at=now)
+    if row.recoveries >= hosting.most_recoveries:
+        error = _LATE.format(hosting.most_recoveries)
+        return replace(row, state="parked", claim=claim, owner="", error=error, updated_at=now)
+    return replace(row, claim=claim, owner=hosting.worker, recoveries=row.recoveries + 1, updated_at=now)
+
+
+def _changes(row: WorkflowRunRow) -> dict[str, object]:
+    return {
+        name: getattr(row, name) for name in ("state", "claim", "owner", "recoveries", "error", "updated_at")
     }
-    connection.execute(update(workflow_run).where(workflow_run.c.id.in_(ids)).values(changes))
-    rows = connection.execute(select(workflow_run).where(workflow_run.c.id.in_(ids)).order_by(*order))
-    return [row for row in map(_row, rows) if row.state == "running"]
+
+
+def _shift(connection: Connection, tenant: str, was: WorkflowState, now: WorkflowState) -> None:
+    """Move the tenant's counters with a run."""
+    queued = (now == "queued") - (was == "queued")
+    running = (now == "running") - (was == "running")
+    places.shift(connection, tenant, queued=queued, running=running)
 
 
 def end_leg(
@@ -149,6 +198,7 @@ def end_leg(
         values["output"] = output
     if connection.execute(update(workflow_run).where(mine).values(values)).rowcount != 1:
         return False
+    _shift(connection, _tenant(connection, id), "running", state)
     workflow_questions.ask(connection, questions)
     if state in OVER:
         workflow_questions.withdraw(connection, id)
@@ -157,22 +207,36 @@ def end_leg(
 
 def reopen(connection: Connection, id: str, states: Sequence[WorkflowState]) -> bool:
     """Queue a run again that stands in one of `states`; its recoveries are forgiven."""
-    mine = (workflow_run.c.id == id) & workflow_run.c.state.in_(states)
+    row = _locked(connection, id)
+    if row is None or row.state not in states:
+        return False
     values = {"state": "queued", "recoveries": 0, "error": "", "cancel_asked": False}
-    return connection.execute(update(workflow_run).where(mine).values(values)).rowcount == 1
+    connection.execute(update(workflow_run).where(workflow_run.c.id == id).values(values))
+    _shift(connection, row.tenant, row.state, "queued")
+    return True
 
 
 def ask_cancel(connection: Connection, id: str) -> bool:
     """Ask that a run ends; at once where nobody drives it. False where it is over, or there is none."""
-    mine = (workflow_run.c.id == id) & workflow_run.c.state.not_in(OVER)
-    state = case((workflow_run.c.state == "running", "running"), else_="cancelled")
-    values = {"cancel_asked": True, "state": state, "updated_at": workers.time_now(connection)}
-    if connection.execute(update(workflow_run).where(mine).values(values)).rowcount != 1:
+    row = _locked(connection, id)
+    if row is None or row.state in OVER:
         return False
-    still = select(workflow_run.c.state).where(workflow_run.c.id == id)
-    if connection.scalar(still) == "cancelled":
+    state: WorkflowState = "running" if row.state == "running" else "cancelled"
+    values = {"cancel_asked": True, "state": state, "updated_at": workers.time_now(connection)}
+    connection.execute(update(workflow_run).where(workflow_run.c.id == id).values(values))
+    _shift(connection, row.tenant, row.state, state)
+    if state == "cancelled":
         workflow_questions.withdraw(connection, id)
     return True
+
+
+def _locked(connection: Connection, id: str) -> WorkflowRunRow | None:
+    row = connection.execute(select(workflow_run).where(workflow_run.c.id == id).with_for_update()).first()
+    return None if row is None else _row(row)
+
+
+def _tenant(connection: Connection, id: str) -> str:
+    return connection.scalar(select(workflow_run.c.tenant).where(workflow_run.c.id == id)) or ""
 
 
 def standing(connection: Connection, ids: Collection[str]) -> list[RunStanding]:

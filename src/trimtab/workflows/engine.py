@@ -23,6 +23,8 @@ _APPLICATION = "trimtab"
 _VERSION = "legs-1"
 _PRAGMAS = ("busy_timeout=30000", "foreign_keys=ON", "synchronous=NORMAL")
 _SCHEDULER_SECONDS = 3600.0
+# We send no notifications; its listener only holds up the end of the process by as much.
+_LISTENER_SECONDS = 0.2
 _PG_CONNECTIONS = 5
 _MOST_THREADS = 16
 _log = logging.getLogger("dbos")
@@ -86,6 +88,7 @@ class Engine:
             "enable_otlp": False,
             "max_executor_threads": _MOST_THREADS,
             "scheduler_polling_interval_sec": _SCHEDULER_SECONDS,
+            "notification_listener_polling_interval_sec": _LISTENER_SECONDS,
         }
         if self._url.get_backend_name() == "sqlite":
             file = self._folder / SQLITE_FILE

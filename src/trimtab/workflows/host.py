@@ -10,14 +10,23 @@ import socket
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 
 import msgspec
 from sqlalchemy import Connection
 
 from trimtab.config import HostingSettings
 from trimtab.core import Clock, IdSource
-from trimtab.core.errors import NotFound, StoreUnavailable
-from trimtab.store import Database, Hosting, WorkflowRunRow, workflow_runs, workflow_workers
+from trimtab.core.errors import NotFound, QueueFull, StoreUnavailable
+from trimtab.store import (
+    Database,
+    Hosting,
+    Limits,
+    WorkflowRunRow,
+    workflow_places,
+    workflow_runs,
+    workflow_workers,
+)
 from trimtab.workflows.batch import Batch, patiently
 from trimtab.workflows.engine import Engine
 from trimtab.workflows.graphs import HostedGraph
@@ -28,11 +37,14 @@ from trimtab.workflows.values import input_of
 
 _BEATS_A_LEASE = 4
 _FORGET_LEASES = 360
+_LOOK_SECONDS = 0.05
+_AWAY_SECONDS = 1.0
+_RETRY_SECONDS = 5.0
 _log = logging.getLogger(__name__)
 
 
 class Order(msgspec.Struct, frozen=True):
-    """A run that is asked for. `input` is JSON; `deadline` is epoch seconds."""
+    """A run that is asked for. `input` is JSON; `deadline` is epoch seconds; `waits`: it may begin later."""
 
     workflow: str
     input: bytes
@@ -41,6 +53,7 @@ class Order(msgspec.Struct, frozen=True):
     key: str = ""
     priority: int = 0
     deadline: float | None = None
+    waits: bool = False
 
 
 class Host:
@@ -49,6 +62,7 @@ class Host:
     def __init__(
         self,
         settings: HostingSettings,
+        limits: Limits,
         graphs: Mapping[str, HostedGraph],
         database: Database,
         engine: Engine,
@@ -56,6 +70,7 @@ class Host:
         clock: Clock,
         ids: IdSource,
     ) -> None:
+        self._limits, self._asked = limits, asyncio.Event()
         self._settings, self._graphs, self._database, self._engine = settings, graphs, database, engine
         self.worker, self._clock, self._ids = worker, clock, ids
         versions = frozenset((name, graph.version) for name, graph in graphs.items())
@@ -84,9 +99,13 @@ class Host:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._batch.run())
             group.create_task(self._beat_on())
+            group.create_task(self._take_on())
 
     async def start(self, order: Order) -> WorkflowRunRow:
-        """A new run, driven here at once. Raises NotFound, BadRequest."""
+        """A new run: driven here at once where its tenant has a place for it, queued else.
+
+        Raises NotFound, BadRequest, QueueFull (then nothing of it is left), StoreUnavailable.
+        """
         graph = self._graphs.get(order.workflow)
         if graph is None:
             hosted = ", ".join(sorted(self._graphs)) or "none"
@@ -98,25 +117,47 @@ class Host:
             id=id,
             thread=id,
             version=graph.version,
-            state="running",
-            claim=1,
-            owner=self.worker,
+            state="queued",
+            claim=0,
+            owner="",
             recoveries=0,
             cancel_asked=False,
             created_at=now,
             updated_at=now,
-            **{name: getattr(order, name) for name in order.__struct_fields__},
+            **{name: getattr(order, name) for name in order.__struct_fields__ if name != "waits"},
         )
-        await self._database.run(lambda connection: workflow_runs.add(connection, row))
-        await self._begin(row)
+        at_once = not (order.waits or self._draining)
+        row = await self._database.run(lambda connection: self._admit(connection, row, at_once))
+        if row.state == "running":
+            await self._begin(row)
+        else:
+            self._asked.set()
+        return row
+
+    def _admit(self, connection: Connection, row: WorkflowRunRow, at_once: bool) -> WorkflowRunRow:
+        limits = self._limits.of(row.tenant)
+        state = workflow_places.admit(connection, row.tenant, limits, at_once=at_once)
+        if state is None:
+            raise QueueFull(
+                f"tenant {row.tenant!r} has {limits.queued} runs waiting, as many as it may "
+                "([[tenant]] max_queued_runs)",
+                retry_after_seconds=_RETRY_SECONDS,
+            )
+        if state == "running":
+            row = msgspec.structs.replace(row, state=state, claim=1, owner=self.worker)
+        workflow_runs.add(connection, row)
         return row
 
     async def wait(self, id: str) -> WorkflowRunRow:
-        """The run, once it is not driven here any more. Raises NotFound."""
-        leg = self._legs.get(id)
-        if leg is not None:
-            await leg.ended.wait()
-        return await self.find(id)
+        """The run, once it is neither queued nor driven, here or elsewhere. Raises NotFound."""
+        while True:
+            leg = self._legs.get(id)
+            if leg is not None:
+                await leg.ended.wait()
+            row = await self.find(id)
+            if row.state not in ("queued", "running"):
+                return row
+            await asyncio.sleep(_LOOK_SECONDS)
 
     async def find(self, id: str) -> WorkflowRunRow:
         """A run. Raises NotFound."""
@@ -181,6 +222,7 @@ class Host:
         finally:
             self._legs.pop(run, None)
             leg.ended.set()
+            self._asked.set()
 
     async def _end(self, row: WorkflowRunRow, end: LegEnd) -> str:
         state = end.state
@@ -203,7 +245,7 @@ class Host:
                 await self._beat()
                 await self._heed()
                 if self._takes and not self._draining:
-                    await self._take_due()
+                    await self._take_lost()
             except StoreUnavailable as error:
                 _log.warning("no beat: %s", error)
             except Exception:  # the task's edge: without beats every run here would be taken away
@@ -232,13 +274,35 @@ class Host:
             elif run.cancel_asked:
                 leg.stop("cancelled")
 
-    async def _take_due(self) -> None:
+    async def _take_on(self) -> None:
+        """Drive what is queued; looked for when something changed here, and in any case again and again."""
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_SECONDS):
+                    await self._asked.wait()
+            self._asked.clear()
+            try:
+                if self._takes and not self._draining:
+                    await self._take_queued()
+            except StoreUnavailable:
+                await asyncio.sleep(_AWAY_SECONDS)
+            except Exception:  # the task's edge: nothing queued would ever begin without it
+                _log.exception("the queue cannot be read; it is tried again")
+                await asyncio.sleep(_AWAY_SECONDS)
+
+    async def _take_queued(self) -> None:
         room = self._settings.runs - len(self._legs)
-        if room <= 0:
-            return
-        for row in await self._database.run(lambda c: workflow_runs.claim_due(c, self._hosting, room)):
-            _log.info("run %s goes on here (claim %d)", row.id, row.claim)
-            await self._go_on(row)
+        if room > 0:
+            claim = partial(workflow_runs.claim_queued, hosting=self._hosting, limits=self._limits, most=room)
+            for row in await self._database.run(claim):
+                await self._begin(row)
+
+    async def _take_lost(self) -> None:
+        room = self._settings.runs - len(self._legs)
+        if room > 0:
+            for row in await self._database.run(lambda c: workflow_runs.claim_lost(c, self._hosting, room)):
+                _log.info("run %s goes on here (claim %d)", row.id, row.claim)
+                await self._go_on(row)
 
     async def drain(self, seconds: float) -> None:
         """End the legs after the steps under way, at the latest after `seconds`; others go on with the runs."""

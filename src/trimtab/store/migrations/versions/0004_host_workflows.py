@@ -74,11 +74,19 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("run", "id"),
     )
     op.create_index("workflow_question_tenant", "workflow_question", ["tenant", "state", "asked_at"])
+    op.create_table(
+        "workflow_place",
+        sa.Column("tenant", sa.Text(), nullable=False),
+        sa.Column("queued", sa.BigInteger(), nullable=False),
+        sa.Column("running", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("tenant"),
+    )
 
 
 def downgrade() -> None:
     """Take back."""
     for table in (
+        "workflow_place",
         "workflow_question",
         "workflow_write",
         "workflow_checkpoint",

@@ -1,0 +1,72 @@
+"""How many runs of each tenant wait and are driven: counters that change in the transaction that changes the run."""
+
+from collections.abc import Collection, Mapping
+from typing import Any, Literal
+
+import msgspec
+from sqlalchemy import Connection, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from trimtab.store.schema import workflow_place as table
+
+
+class PlaceLimits(msgspec.Struct, frozen=True):
+    """What one tenant may have at once; `weight` is its share when tenants compete for workers."""
+
+    running: int
+    queued: int
+    weight: float = 1.0
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """Limits by tenant, and those of all others."""
+
+    others: PlaceLimits
+    tenants: Mapping[str, PlaceLimits] = msgspec.field(default_factory=dict)
+
+    def of(self, tenant: str) -> PlaceLimits:
+        """A tenant's limits."""
+        return self.tenants.get(tenant, self.others)
+
+
+def admit(
+    connection: Connection, tenant: str, limits: PlaceLimits, *, at_once: bool
+) -> Literal["running", "queued"] | None:
+    """Take a place for a new run: among the driven where it may begin `at_once` and there is room, else in the
+    queue; None where that is full."""
+    _lay(connection, tenant)
+    mine = table.c.tenant == tenant
+    if at_once:
+        drive = update(table).where(mine, table.c.running < limits.running)
+        if connection.execute(drive.values(running=table.c.running + 1)).rowcount:
+            return "running"
+    wait = update(table).where(mine, table.c.queued < limits.queued)
+    if connection.execute(wait.values(queued=table.c.queued + 1)).rowcount:
+        return "queued"
+    return None
+
+
+def shift(connection: Connection, tenant: str, *, queued: int = 0, running: int = 0) -> None:
+    """Note that runs moved."""
+    if queued or running:
+        _lay(connection, tenant)
+        changes = {"queued": table.c.queued + queued, "running": table.c.running + running}
+        connection.execute(update(table).where(table.c.tenant == tenant).values(changes))
+
+
+def running(connection: Connection, tenants: Collection[str]) -> dict[str, int]:
+    """How many runs of tenants are driven; the counters stand still until this transaction ends."""
+    named = select(table.c.tenant, table.c.running).where(table.c.tenant.in_(sorted(tenants)))
+    rows = connection.execute(named.order_by(table.c.tenant).with_for_update())
+    return {row.tenant: row.running for row in rows}
+
+
+def everyone(connection: Connection) -> dict[str, tuple[int, int]]:
+    """Queued and driven runs by tenant."""
+    return {row.tenant: (row.queued, row.running) for row in connection.execute(select(table))}
+
+
+def _lay(connection: Connection, tenant: str) -> None:
+    insert: Any = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(table)
+    row = {"tenant": tenant, "queued": 0, "running": 0}
+    connection.execute(insert.values(row).on_conflict_do_nothing())
