@@ -43,6 +43,20 @@ def test_a_run_that_failed_is_gone_on_with_by_its_id(trimtab):
     assert "support done" in again.output
 
 
+def test_a_run_that_waits_is_answered_by_its_id(trimtab, tmp_path):
+    config = tmp_path / "trimtab.toml"
+    config.write_text(config.read_text().replace("own_graphs:failing", "own_graphs:asking"))
+    asked = trimtab("run", "support", "--input", '{"log": []}')
+    assert asked.exit_code == 0
+    assert '"refund": 20' in asked.stdout
+    (id,) = set(re.findall(r"run ([0-9a-z]{26})", asked.output))
+    assert f"trimtab run --resume {id} --answer JSON" in asked.output
+    done = trimtab("run", "--resume", id, "--answer", '"yes"', "--json")
+    assert json.loads(done.stdout)["output"]["log"] == ["first", "yes"]
+    again = trimtab("run", "--resume", id, "--answer", '"no"')
+    assert "waits for no answers" in str(again.exception)
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -43,7 +43,7 @@ def run_new(loaded: Loaded, wanted: Wanted, announce: Callable[[str], None]) -> 
     Raises ConfigError, StoreUnavailable, NotFound, BadRequest.
     """
 
-    async def begin(host: "Host") -> str:
+    async def begin(house: House, host: "Host") -> str:
         from trimtab.workflows import Order
 
         order = Order(wanted.workflow, wanted.input, wanted.tenant, wanted.user)
@@ -52,13 +52,16 @@ def run_new(loaded: Loaded, wanted: Wanted, announce: Callable[[str], None]) -> 
     return uvloop.run(_run(loaded, begin, announce))
 
 
-def run_on(loaded: Loaded, id: str, announce: Callable[[str], None]) -> Finished:
-    """Go on with a run whose process died, or that failed; waits for as long as the dead one may still live.
+def run_on(loaded: Loaded, id: str, answer: bytes | None, announce: Callable[[str], None]) -> Finished:
+    """Go on with a run whose process died, that failed, or whose only question `answer` (JSON) answers; waits for
+    as long as the dead one may still live.
 
     Raises ConfigError, StoreUnavailable, NotFound, BadRequest.
     """
 
-    async def begin(host: "Host") -> str:
+    async def begin(house: House, host: "Host") -> str:
+        if answer is not None:
+            await _answer(house, id, answer)
         await _take(host, id, loaded.settings.hosting.lease_seconds)
         return id
 
@@ -66,14 +69,14 @@ def run_on(loaded: Loaded, id: str, announce: Callable[[str], None]) -> Finished
 
 
 async def _run(
-    loaded: Loaded, begin: "Callable[[Host], Awaitable[str]]", announce: Callable[[str], None]
+    loaded: Loaded, begin: "Callable[[House, Host], Awaitable[str]]", announce: Callable[[str], None]
 ) -> Finished:
     async with open_house(loaded) as house:
         if house.workflows is None:
             raise ConfigError(
                 'no workflow is hosted; give one a `graph = "package.module:graph"`', key="workflow"
             )
-        id = await begin(house.workflows)
+        id = await begin(house, house.workflows)
         announce(id)
         waiting = asyncio.ensure_future(house.workflows.wait(id))
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, waiting.cancel)
@@ -84,6 +87,16 @@ async def _run(
             await house.workflows.drain(loaded.settings.server.drain_seconds)
             row = await house.workflows.find(id)
         return Finished(row, await _tree(house, row))
+
+
+async def _answer(house: House, id: str, answer: bytes) -> None:
+    from trimtab.workflows import Inbox
+
+    inbox = Inbox(house.database)
+    questions = await inbox.open_of(id)
+    if len(questions) != 1:
+        raise BadRequest(f"run {id} waits for {len(questions) or 'no'} answers; --answer gives exactly one")
+    await inbox.answer(questions[0].tenant, id, questions[0].id, answer)
 
 
 async def _take(host: "Host", id: str, lease_seconds: float) -> None:

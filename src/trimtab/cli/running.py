@@ -19,6 +19,9 @@ def run(
     resume: Annotated[
         str, typer.Option(help="Id of a run to go on with; finished nodes are not run again.")
     ] = "",
+    answer: Annotated[
+        str | None, typer.Option(help="With --resume: the answer, as JSON, to what the run waits for.")
+    ] = None,
     config: Config = None,
     json: Json = False,
 ) -> None:
@@ -35,7 +38,7 @@ def run(
         typer.echo(f"run {id}", err=True)
 
     if resume:
-        finished = run_on(loaded, resume, announce)
+        finished = run_on(loaded, resume, None if answer is None else answer.encode(), announce)
     else:
         finished = run_new(loaded, Wanted(workflow, input.encode(), tenant, user), announce)
     _print(finished, json)
@@ -58,6 +61,8 @@ def _print(finished: "Finished", json: bool) -> None:
     if output is not None:
         typer.echo(msgspec.json.format(msgspec.json.encode(output)).decode())
     typer.echo(f"{row.workflow} {row.state}" + (f": {row.error}" if row.error else ""))
+    if row.state == "waiting":
+        typer.echo(f"answer it: trimtab run --resume {row.id} --answer JSON", err=True)
     if row.state in ("queued", "parked", "failed"):
         typer.echo(f"go on with it: trimtab run --resume {row.id}", err=True)
     if tree is not None:

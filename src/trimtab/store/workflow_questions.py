@@ -69,6 +69,12 @@ def open_count(connection: Connection, run: str) -> int:
     return connection.scalar(select(func.count()).select_from(table).where(mine)) or 0
 
 
+def open_of_run(connection: Connection, run: str) -> list[QuestionRow]:
+    """A run's open questions."""
+    mine = select(table).where(table.c.run == run, table.c.state == "open")
+    return [QuestionRow(**row._mapping) for row in connection.execute(mine.order_by(table.c.id))]
+
+
 def open_of(connection: Connection, tenant: str, limit: int) -> list[QuestionRow]:
     """A tenant's open questions, the longest waiting first."""
     mine = select(table).where(table.c.tenant == tenant, table.c.state == "open")

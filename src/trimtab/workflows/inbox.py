@@ -36,6 +36,10 @@ class Inbox:
         most = min(limit, _MOST_LISTED)
         return await self._database.run(lambda c: workflow_questions.open_of(c, tenant, most))
 
+    async def open_of(self, run: str) -> list[QuestionRow]:
+        """What a run waits for. Raises StoreUnavailable."""
+        return await self._database.run(lambda c: workflow_questions.open_of_run(c, run))
+
     async def answer(self, tenant: str, run: str, question: str, value: bytes, by: str = "") -> bool:
         """Answer a question with JSON; True where the run goes on by that, False where it has asked more.
 
