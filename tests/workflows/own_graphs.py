@@ -12,6 +12,8 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.types import Send, interrupt
 from openai import AsyncOpenAI, OpenAI
 
+from trimtab.workflows import idempotency_key
+
 chat = ChatOpenAI(model="gpt-small", max_tokens=50)
 sdk, plain_sdk = AsyncOpenAI(), OpenAI()
 ASK = {"model": "gpt-small", "max_tokens": 50, "messages": [{"role": "user", "content": "Hello?"}]}
@@ -109,6 +111,13 @@ async def fails_once(state):
 failing = in_a_row(first=first, second=fails_once)
 
 
+async def cancels_itself(state):
+    raise asyncio.CancelledError
+
+
+cancelling = in_a_row(first=first, cancels_itself=cancels_itself)
+
+
 async def asks(state):
     return {"log": [interrupt({"refund": 20})]}
 
@@ -136,6 +145,7 @@ def note(line):
 
 async def effect(name, seconds=0.0):
     note(f"begin {name}")
+    note(f"key {name}: {idempotency_key()}")
     await sdk.chat.completions.create(**ASK)
     await asyncio.sleep(seconds)
     note(f"end {name}")

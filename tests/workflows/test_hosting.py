@@ -1,13 +1,16 @@
 """A house that hosts a graph: its model calls go through dispatch, its runs end as they ought to."""
 
+import asyncio
 import json
 
 import pytest
+from sqlalchemy import update
 
 from gateway.served import cost
-from gateway.upstream import hangs
+from gateway.upstream import Says, hangs, waits
 from trimtab.core.errors import BadRequest, NotFound
 from trimtab.store import workflow_runs
+from trimtab.store.schema import workflow_run
 from trimtab.workflows import Order
 
 TEXT = "The quick brown fox jumps over the lazy dog."
@@ -84,8 +87,6 @@ async def test_a_cancel_ends_the_call_under_way_upstream(hosting, upstream):
 
 
 async def test_a_cancel_reaches_a_call_that_a_thread_waits_for(hosting, upstream):
-    from gateway.upstream import Says
-
     upstream.then(Says(), hangs())
     served = await hosting("everything")
     host = served.house.workflows
@@ -102,6 +103,52 @@ async def test_a_deadline_ends_a_run(hosting, upstream, clock):
     run = await ran(served, deadline=clock.now() + 0.3)
     assert run.state == "failed"
     assert "deadline" in run.error
+
+
+async def test_a_node_that_cancels_itself_fails_its_run_only(hosting):
+    served = await hosting("cancelling")
+    run = await ran(served)
+    assert (run.state, run.error.partition(":")[0]) == ("failed", "NodeCancelledError")
+
+
+async def test_a_run_whose_end_was_not_noted_is_ended_without_any_node_again(hosting, upstream):
+    served = await hosting("everything")
+    run = await ran(served)
+    seen = len(upstream.seen)
+    mine = update(workflow_run).where(workflow_run.c.id == run.id)
+    await served.house.database.run(
+        lambda c: c.execute(mine.values(state="running", owner="gone", output=None))
+    )
+    host = served.house.workflows
+    assert (await host.take(run.id)).claim == 2
+    again = await host.wait(run.id)
+    assert (again.state, again.output, len(upstream.seen)) == ("done", run.output, seen)
+
+
+async def test_a_drain_lets_the_step_under_way_end_and_queues_the_run(hosting, upstream):
+    gate = asyncio.Event()
+    upstream.then(waits(gate))
+    served = await hosting("everything")
+    host = served.house.workflows
+    row = await host.start(Order("work", b'{"log": []}'))
+    await upstream.arrivals(1)
+    draining = asyncio.create_task(host.drain(5.0))
+    await asyncio.sleep(0.05)
+    gate.set()
+    await draining
+    run = await host.find(row.id)
+    assert (run.state, run.owner, len(upstream.seen)) == ("queued", "", 1)
+    assert [call.status for call in await served.calls()] == ["ok"]
+
+
+async def test_a_drain_does_not_wait_for_ever(hosting, upstream):
+    upstream.always = hangs()
+    served = await hosting("everything")
+    host = served.house.workflows
+    row = await host.start(Order("work", b'{"log": []}'))
+    await upstream.arrivals(1)
+    await host.drain(0.1)
+    assert (await host.find(row.id)).state == "queued"
 
 
 async def test_an_interrupt_ends_the_leg_and_holds_nothing(hosting):

@@ -90,6 +90,10 @@ def check(row, tmp_path, starts):
     assert sorted(json.loads(row.output)["log"]) == sorted([*BEFORE, "work 5", "gather"])
     begun = Counter(line for line in effects(tmp_path) if line.startswith("begin"))
     assert begun == Counter({f"begin {name}": 1 for name in [*BEFORE, "gather"]} | {"begin work 5": starts})
+    keys = [line.split(": ") for line in effects(tmp_path) if line.startswith("key")]
+    # One key for each node, also for the one that was driven twice.
+    assert len({key for _, key in keys}) == len({name for name, _ in keys}) == len(begun)
+    assert all(key.startswith(f"{row.id}:") for _, key in keys)
     ended = Counter(line for line in effects(tmp_path) if line.startswith("end"))
     assert set(ended.values()) == {1}
 

@@ -79,7 +79,8 @@ async def _run(
         id = await begin(house, house.workflows)
         announce(id)
         waiting = asyncio.ensure_future(house.workflows.wait(id))
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, waiting.cancel)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, waiting.cancel)
         try:
             row = await waiting
         except asyncio.CancelledError:

@@ -7,6 +7,7 @@ from trimtab.workflows.graphs import HostedGraph, load_graph
 from trimtab.workflows.host import Host, Order
 from trimtab.workflows.inbox import Inbox
 from trimtab.workflows.inprocess import HOST, in_process
+from trimtab.workflows.place import idempotency_key
 from trimtab.workflows.saver import RunSaver
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "LostRun",
     "Order",
     "RunSaver",
+    "idempotency_key",
     "in_process",
     "load_graph",
 ]

@@ -201,8 +201,14 @@ class Host:
         return asked
 
     async def _begin(self, row: WorkflowRunRow) -> None:
-        self._legs[row.id] = Leg(row)
-        await self._engine.begin(row.id, row.claim)
+        leg = self._legs[row.id] = Leg(row)
+        try:
+            await self._engine.begin(row.id, row.claim)
+        except BaseException:
+            self._legs.pop(row.id, None)
+            leg.ended.set()
+            await self._end(row, LegEnd("queued"))
+            raise
 
     async def _go_on(self, row: WorkflowRunRow) -> None:
         await self._engine.write_off(row.id, row.claim - 1)
@@ -216,13 +222,21 @@ class Host:
         graph = self._graphs[leg.row.workflow]
         saver = RunSaver(self._database, self._batch, run, claim)
         try:
-            answers = await answers_to(self._database, run)
-            end = await leg.drive(graph.copy_for(saver, self._pool), saver, self._clock, answers)
-            return await self._end(leg.row, end)
+            return await self._end(leg.row, await self._driven(leg, graph, saver))
         finally:
             self._legs.pop(run, None)
             leg.ended.set()
             self._asked.set()
+
+    async def _driven(self, leg: Leg, graph: HostedGraph, saver: RunSaver) -> LegEnd:
+        try:
+            answers = await answers_to(self._database, leg.row.id)
+            return await leg.drive(graph.copy_for(saver, self._pool), saver, self._clock, answers)
+        except (
+            Exception
+        ) as error:  # a fault of ours ends the run, visibly, instead of leaving it driven by nobody
+            _log.exception("run %s failed by a fault of ours", leg.row.id)
+            return LegEnd("failed", error=f"a fault of the house: {type(error).__name__}: {error}")
 
     async def _end(self, row: WorkflowRunRow, end: LegEnd) -> str:
         state = end.state

@@ -73,3 +73,13 @@ def here() -> StepPlace:
     if info is None:
         return StepPlace(step)
     return StepPlace(step, str(info.task_id), int(info.node_attempt))
+
+
+def idempotency_key() -> str:
+    """A name for what the current node is doing, to be sent along with effects that must not happen twice.
+
+    The same for a node that is driven again because its process died; another for each attempt of a retry policy and
+    for each run. '' outside of a hosted run's nodes.
+    """
+    place, step = RUN.get(), here()
+    return f"{place.run}:{step.task}:{step.attempt}" if place is not None and step.task else ""
