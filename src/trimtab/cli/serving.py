@@ -23,6 +23,9 @@ def serve(
     from trimtab.app.serve import serve as run
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    for library in ("httpx", "httpx2"):
+        # They tell of every call, those that hosted graphs make in process too.
+        logging.getLogger(library).setLevel(logging.WARNING)
     loaded = load_config(config)
     given = {"host": host, "port": port, "data": data}
     server = msgspec.structs.replace(

@@ -102,6 +102,8 @@ def claim_queued(connection: Connection, hosting: Hosting, limits: Limits, most:
     """Take up to `most` runs out of the queue: fair between tenants by weight, within each tenant's own maximum the
     most urgent first."""
     found = connection.execute(_in_turn(hosting)).all()
+    if not found:
+        return []
     driven = places.running(connection, {row.tenant for row in found})
     turns = []
     for row in found:
