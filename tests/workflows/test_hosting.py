@@ -10,7 +10,7 @@ from gateway.served import cost
 from gateway.upstream import Says, hangs, waits
 from trimtab.core.errors import BadRequest, NotFound
 from trimtab.store import workflow_runs
-from trimtab.store.schema import workflow_run
+from trimtab.store.workflow_schema import run as workflow_run
 from trimtab.workflows import Order
 
 TEXT = "The quick brown fox jumps over the lazy dog."

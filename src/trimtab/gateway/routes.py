@@ -1,10 +1,12 @@
 """The gateway's surface: which path leads to which door."""
 
+from collections.abc import Iterable
+
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.routing import BaseRoute, Route
+from starlette.types import Receive, Scope, Send
 
 from trimtab.core import Surface
 from trimtab.dispatch import Dispatch
@@ -26,8 +28,12 @@ CALL_PATHS: dict[str, Surface] = {
 class Gateway:
     """The ASGI application: calls go straight to their doors, everything else through Starlette's routing."""
 
-    def __init__(self, calls: dict[str, CallDoor], rest: ASGIApp) -> None:
+    def __init__(self, calls: dict[str, CallDoor], rest: Starlette) -> None:
         self._calls, self._rest = calls, rest
+
+    def add(self, routes: Iterable[BaseRoute]) -> None:
+        """More doors, as hosted workflows bring them."""
+        self._rest.router.routes.extend(routes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""

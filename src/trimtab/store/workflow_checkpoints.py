@@ -7,7 +7,7 @@ import msgspec
 from sqlalchemy import Connection, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from trimtab.store.schema import workflow_checkpoint as table
+from trimtab.store.workflow_schema import checkpoint as table
 
 
 class CheckpointRow(msgspec.Struct, frozen=True):

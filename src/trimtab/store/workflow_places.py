@@ -7,7 +7,7 @@ import msgspec
 from sqlalchemy import Connection, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from trimtab.store.schema import workflow_place as table
+from trimtab.store.workflow_schema import place as table
 
 
 class PlaceLimits(msgspec.Struct, frozen=True):

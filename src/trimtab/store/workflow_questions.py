@@ -7,7 +7,7 @@ import msgspec
 from sqlalchemy import Connection, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from trimtab.store.schema import workflow_question as table
+from trimtab.store.workflow_schema import question as table
 
 QuestionState = Literal["open", "answered", "withdrawn"]
 

@@ -14,9 +14,9 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, func, insert, sel
 from trimtab.store import workflow_places as places
 from trimtab.store import workflow_questions
 from trimtab.store import workflow_workers as workers
-from trimtab.store.schema import workflow_run
 from trimtab.store.workflow_places import Limits
 from trimtab.store.workflow_questions import QuestionRow
+from trimtab.store.workflow_schema import run as table
 
 WorkflowState = Literal["queued", "running", "waiting", "done", "failed", "cancelled", "parked"]
 OVER: tuple[WorkflowState, ...] = ("done", "failed", "cancelled")
@@ -68,24 +68,24 @@ class Hosting(msgspec.Struct, frozen=True):
 
 def add(connection: Connection, row: WorkflowRunRow) -> None:
     """A new run, whose place was taken (see `workflow_places.admit`)."""
-    connection.execute(insert(workflow_run).values(msgspec.structs.asdict(row)))
+    connection.execute(insert(table).values(msgspec.structs.asdict(row)))
 
 
 def find(connection: Connection, id: str) -> WorkflowRunRow | None:
     """A run by its id."""
-    row = connection.execute(select(workflow_run).where(workflow_run.c.id == id)).first()
+    row = connection.execute(select(table).where(table.c.id == id)).first()
     return None if row is None else _row(row)
 
 
 def lock(connection: Connection, id: str) -> None:
     """Keep a run as it is until this transaction ends."""
-    connection.execute(select(workflow_run.c.id).where(workflow_run.c.id == id).with_for_update())
+    connection.execute(select(table.c.id).where(table.c.id == id).with_for_update())
 
 
 def held(connection: Connection, ids: Collection[str]) -> set[tuple[str, int]]:
     """Runs with their latest claims; none of them can be claimed anew before this transaction ends."""
-    named = select(workflow_run.c.id, workflow_run.c.claim).where(workflow_run.c.id.in_(sorted(ids)))
-    rows = connection.execute(named.order_by(workflow_run.c.id).with_for_update(read=True))
+    named = select(table.c.id, table.c.claim).where(table.c.id.in_(sorted(ids)))
+    rows = connection.execute(named.order_by(table.c.id).with_for_update(read=True))
     return {(row.id, row.claim) for row in rows}
 
 
@@ -94,8 +94,8 @@ def claim_lost(connection: Connection, hosting: Hosting, most: int) -> list[Work
 
     A run that outlived too many workers is parked instead, with the reason.
     """
-    heard = workers.is_heard(workflow_run.c.owner, workers.time_now(connection) - hosting.lease_seconds)
-    return _claim(connection, hosting, (workflow_run.c.state == "running") & ~heard, most)
+    heard = workers.is_heard(table.c.owner, workers.time_now(connection) - hosting.lease_seconds)
+    return _claim(connection, hosting, (table.c.state == "running") & ~heard, most)
 
 
 def claim_queued(connection: Connection, hosting: Hosting, limits: Limits, most: int) -> list[WorkflowRunRow]:
@@ -111,46 +111,42 @@ def claim_queued(connection: Connection, hosting: Hosting, limits: Limits, most:
         if ahead <= allowed.running:
             turns.append((ahead / allowed.weight, row.id))
     chosen = [id for _, id in sorted(turns)[:most]]
-    return _claim(
-        connection, hosting, workflow_run.c.id.in_(chosen) & (workflow_run.c.state == "queued"), most
-    )
+    return _claim(connection, hosting, table.c.id.in_(chosen) & (table.c.state == "queued"), most)
 
 
 def _in_turn(hosting: Hosting) -> "Select[Any]":
     """The first queued runs of each tenant, each with its turn among them."""
-    order = (workflow_run.c.priority.desc(), workflow_run.c.id)
-    turn = func.row_number().over(partition_by=workflow_run.c.tenant, order_by=order).label("turn")
-    queued = workflow_run.c.state == "queued"
-    listed = (
-        select(workflow_run.c.id, workflow_run.c.tenant, turn).where(queued, _is_hosted(hosting)).subquery()
-    )
+    order = (table.c.priority.desc(), table.c.id)
+    turn = func.row_number().over(partition_by=table.c.tenant, order_by=order).label("turn")
+    queued = table.c.state == "queued"
+    listed = select(table.c.id, table.c.tenant, turn).where(queued, _is_hosted(hosting)).subquery()
     return select(listed).where(listed.c.turn <= _MOST_TURNS)
 
 
 def claim_one(connection: Connection, hosting: Hosting, id: str) -> WorkflowRunRow | None:
     """Take a run that the caller knows nobody drives; None where somebody was quicker. Whoever asks for a run by its
     name is not held to the tenant's maximum."""
-    taken = _claim(connection, hosting, workflow_run.c.id == id, 1)
+    taken = _claim(connection, hosting, table.c.id == id, 1)
     return taken[0] if taken else None
 
 
 def _is_hosted(hosting: Hosting) -> ColumnElement[bool]:
-    return tuple_(workflow_run.c.workflow, workflow_run.c.version).in_(sorted(hosting.graphs))
+    return tuple_(table.c.workflow, table.c.version).in_(sorted(hosting.graphs))
 
 
 def _claim(
     connection: Connection, hosting: Hosting, due: ColumnElement[bool], most: int
 ) -> list[WorkflowRunRow]:
-    open_ = workflow_run.c.state.in_(("queued", "running"))
-    order = (workflow_run.c.priority.desc(), workflow_run.c.id)
-    chosen = select(workflow_run).where(open_, _is_hosted(hosting), due).order_by(*order).limit(most)
+    open_ = table.c.state.in_(("queued", "running"))
+    order = (table.c.priority.desc(), table.c.id)
+    chosen = select(table).where(open_, _is_hosted(hosting), due).order_by(*order).limit(most)
     rows = [_row(row) for row in connection.execute(chosen.with_for_update(skip_locked=True))]
     if not rows:
         return []
     now = workers.time_now(connection)
     taken = [_taken(row, hosting, now) for row in rows]
     for row, then in zip(rows, taken, strict=True):
-        connection.execute(update(workflow_run).where(workflow_run.c.id == row.id).values(_changes(then)))
+        connection.execute(update(table).where(table.c.id == row.id).values(_changes(then)))
         _shift(connection, row.tenant, row.state, then.state)
     return [row for row in taken if row.state == "running"]
 
@@ -189,7 +185,7 @@ def end_leg(
     questions: Sequence[QuestionRow] = (),
 ) -> bool:
     """Let a run go in a state, with what it asks; False where it belongs to somebody else by now."""
-    mine = (workflow_run.c.id == id) & (workflow_run.c.claim == claim) & (workflow_run.c.state == "running")
+    mine = (table.c.id == id) & (table.c.claim == claim) & (table.c.state == "running")
     values: dict[str, object] = {
         "state": state,
         "owner": "",
@@ -198,7 +194,7 @@ def end_leg(
     }
     if output is not None:
         values["output"] = output
-    if connection.execute(update(workflow_run).where(mine).values(values)).rowcount != 1:
+    if connection.execute(update(table).where(mine).values(values)).rowcount != 1:
         return False
     _shift(connection, _tenant(connection, id), "running", state)
     workflow_questions.ask(connection, questions)
@@ -213,7 +209,7 @@ def reopen(connection: Connection, id: str, states: Sequence[WorkflowState]) -> 
     if row is None or row.state not in states:
         return False
     values = {"state": "queued", "recoveries": 0, "error": "", "cancel_asked": False}
-    connection.execute(update(workflow_run).where(workflow_run.c.id == id).values(values))
+    connection.execute(update(table).where(table.c.id == id).values(values))
     _shift(connection, row.tenant, row.state, "queued")
     return True
 
@@ -225,7 +221,7 @@ def ask_cancel(connection: Connection, id: str) -> bool:
         return False
     state: WorkflowState = "running" if row.state == "running" else "cancelled"
     values = {"cancel_asked": True, "state": state, "updated_at": workers.time_now(connection)}
-    connection.execute(update(workflow_run).where(workflow_run.c.id == id).values(values))
+    connection.execute(update(table).where(table.c.id == id).values(values))
     _shift(connection, row.tenant, row.state, state)
     if state == "cancelled":
         workflow_questions.withdraw(connection, id)
@@ -233,18 +229,18 @@ def ask_cancel(connection: Connection, id: str) -> bool:
 
 
 def _locked(connection: Connection, id: str) -> WorkflowRunRow | None:
-    row = connection.execute(select(workflow_run).where(workflow_run.c.id == id).with_for_update()).first()
+    row = connection.execute(select(table).where(table.c.id == id).with_for_update()).first()
     return None if row is None else _row(row)
 
 
 def _tenant(connection: Connection, id: str) -> str:
-    return connection.scalar(select(workflow_run.c.tenant).where(workflow_run.c.id == id)) or ""
+    return connection.scalar(select(table.c.tenant).where(table.c.id == id)) or ""
 
 
 def standing(connection: Connection, ids: Collection[str]) -> list[RunStanding]:
     """What whoever drives runs must heed of them."""
-    told = select(workflow_run.c.id, workflow_run.c.claim, workflow_run.c.cancel_asked)
-    rows = connection.execute(told.where(workflow_run.c.id.in_(sorted(ids))))
+    told = select(table.c.id, table.c.claim, table.c.cancel_asked)
+    rows = connection.execute(told.where(table.c.id.in_(sorted(ids))))
     return [RunStanding(row.id, row.claim, row.cancel_asked) for row in rows]
 
 

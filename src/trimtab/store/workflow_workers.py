@@ -6,7 +6,7 @@ import msgspec
 from sqlalchemy import ColumnElement, Connection, Float, case, cast, delete, func, literal_column, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from trimtab.store.schema import workflow_worker
+from trimtab.store.workflow_schema import worker as table
 
 _UNIX_DAY = 2_440_587.5
 
@@ -32,7 +32,7 @@ def time_now(connection: Connection) -> float:
 def beat(connection: Connection, id: str, host: str, pid: int, draining: bool) -> float:
     """Say that a worker lives; the database's time."""
     now = time_now(connection)
-    insert: Any = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(workflow_worker)
+    insert: Any = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(table)
     row = {"id": id, "host": host, "pid": pid, "seen_at": now, "draining": draining}
     changed = {"seen_at": now, "draining": draining}
     connection.execute(insert.values(row).on_conflict_do_update(index_elements=["id"], set_=changed))
@@ -41,21 +41,21 @@ def beat(connection: Connection, id: str, host: str, pid: int, draining: bool) -
 
 def leave(connection: Connection, id: str) -> None:
     """A worker goes: what it still held may be taken at once."""
-    connection.execute(delete(workflow_worker).where(workflow_worker.c.id == id))
+    connection.execute(delete(table).where(table.c.id == id))
 
 
 def find(connection: Connection, id: str) -> WorkerRow | None:
     """A worker by its id."""
-    row = connection.execute(select(workflow_worker).where(workflow_worker.c.id == id)).first()
+    row = connection.execute(select(table).where(table.c.id == id)).first()
     return None if row is None else WorkerRow(*row)
 
 
 def forget(connection: Connection, before: float) -> int:
     """Delete workers not heard of since a moment; returns how many."""
-    return connection.execute(delete(workflow_worker).where(workflow_worker.c.seen_at < before)).rowcount
+    return connection.execute(delete(table).where(table.c.seen_at < before)).rowcount
 
 
 def is_heard(owner: ColumnElement[str], since: float) -> ColumnElement[bool]:
     """Whether the worker a column names was heard of since a moment."""
-    mine = (workflow_worker.c.id == owner) & (workflow_worker.c.seen_at >= since)
-    return case((select(workflow_worker.c.id).where(mine).exists(), True), else_=False)
+    mine = (table.c.id == owner) & (table.c.seen_at >= since)
+    return case((select(table.c.id).where(mine).exists(), True), else_=False)

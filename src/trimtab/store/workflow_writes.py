@@ -7,7 +7,7 @@ import msgspec
 from sqlalchemy import Connection, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from trimtab.store.schema import workflow_write as table
+from trimtab.store.workflow_schema import write as table
 
 _KEY = ["thread", "namespace", "checkpoint", "task", "position"]
 

@@ -1,0 +1,108 @@
+"""What the doors of hosted workflows stand behind: the key is opened, the body read and decoded, errors told in the
+shape the LangGraph SDKs read (`{"detail": ...}`)."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeVar
+
+import msgspec
+from starlette.datastructures import Headers, QueryParams
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from trimtab.core.errors import BadRequest, CallError, StoreUnavailable
+from trimtab.gateway.asgi import Gone, read_body, send_bytes
+from trimtab.gateway.calls import fault_of, is_loopback
+from trimtab.gateway.errors import error_reply
+from trimtab.gateway.hints import hints_of
+from trimtab.pool import Patience
+from trimtab.tenants import KeyFacts, Keyring
+
+T = TypeVar("T")
+_AWAY_SECONDS = 2.0
+_json = msgspec.json.Encoder()
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """One request, its bearer known and its body read."""
+
+    key: KeyFacts
+    path: Mapping[str, str]
+    query: QueryParams
+    headers: Headers
+    body: bytes
+
+    def decoded(self, kind: type[T]) -> T:
+        """The body as `kind`; an empty one is `{}`. Raises BadRequest that names the field."""
+        try:
+            return msgspec.json.decode(self.body or b"{}", type=kind)
+        except msgspec.ValidationError as error:
+            text, _, path = str(error).partition(" - at `$.")
+            raise BadRequest(text, param=path.rstrip("`") or None) from error
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise BadRequest(f"the body is not JSON: {error}") from error
+
+
+Motion = Callable[[Asked], Awaitable[Response]]
+
+
+class Desk:
+    """Constructed by `app/`."""
+
+    def __init__(self, keyring: Keyring, max_body_bytes: int) -> None:
+        self._keyring, self._most, self._patience = keyring, max_body_bytes, Patience()
+
+    def door(self, motion: Motion) -> ASGIApp:
+        """The motion as an endpoint. Reading needs the role viewer, anything else operator."""
+
+        async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+            try:
+                response = await motion(await self._open(scope, receive))
+                await response(scope, receive, send)
+            except CallError as error:
+                await _tell(error, send)
+            except StoreUnavailable as error:
+                away = CallError(str(error), code="store_unavailable", retry_after_seconds=_AWAY_SECONDS)
+                await _tell(away, send, 503)
+            except Gone:
+                return
+            except Exception as error:  # the edge of the process
+                await _tell(fault_of(error, scope.get("path_params", {}).get("run", "")), send)
+
+        return _Endpoint(serve)
+
+    async def _open(self, scope: Scope, receive: Receive) -> Asked:
+        _, presented = hints_of(scope["headers"])
+        key = await self._keyring.open(presented, loopback=is_loopback(scope))
+        path = scope["path"]
+        reads = scope["method"] == "GET" or path.endswith(("/search", "/count", "/history", "/checkpoint"))
+        key.require("viewer" if reads else "operator")
+        body = await read_body(scope, receive, self._most, self._patience)
+        return Asked(
+            key, scope["path_params"], QueryParams(scope["query_string"]), Headers(scope=scope), body
+        )
+
+
+class _Endpoint:
+    """An object, because Starlette takes functions for request handlers."""
+
+    def __init__(self, serve: ASGIApp) -> None:
+        self._serve = serve
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._serve(scope, receive, send)
+
+
+async def _tell(error: CallError, send: Send, status: int | None = None) -> None:
+    known, _, headers = error_reply(error)
+    body = {"detail": error.message, "code": error.code, "param": error.param}
+    await send_bytes(send, status or known, _json.encode(body), headers)
+
+
+def said(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:  # noqa: ANN401 - any JSON
+    """A value as JSON; `msgspec.Raw` in it stays as it is."""
+    return Response(_json.encode(value), status, dict(headers or {}), "application/json")
+
+
+def done() -> Response:
+    """204: there is nothing to say."""
+    return Response(status_code=204)

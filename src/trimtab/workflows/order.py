@@ -1,0 +1,67 @@
+"""What is asked of the host: a run of a workflow, and the terms it is driven on."""
+
+from typing import Any, Literal
+
+import msgspec
+
+Multitask = Literal["reject", "enqueue", "interrupt", "rollback"]
+StreamMode = Literal[
+    "values",
+    "messages",
+    "messages-tuple",
+    "updates",
+    "events",
+    "custom",
+    "debug",
+    "tasks",
+    "checkpoints",
+]
+_UNSET = msgspec.UNSET
+
+
+class CommandTerms(msgspec.Struct, frozen=True, omit_defaults=True):
+    """LangGraph's `Command` as JSON. `resume`: a value, or answers by the interrupts' ids."""
+
+    resume: Any | msgspec.UnsetType = _UNSET
+    update: Any = None
+    goto: Any = None
+
+
+class RunTerms(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How a run is driven, beside its input. `checkpoint` is the id of the one to begin at, '' for the latest;
+    `streamed` runs keep their events, of `stream_mode`, for whoever listens."""
+
+    command: CommandTerms | None = None
+    config: dict[str, Any] = {}
+    context: dict[str, Any] | None = None
+    checkpoint: str = ""
+    interrupt_before: list[str] | Literal["*"] | None = None
+    interrupt_after: list[str] | Literal["*"] | None = None
+    stream_mode: tuple[StreamMode, ...] = ("values",)
+    stream_subgraphs: bool = False
+    streamed: bool = False
+    on_completion: Literal["keep", "delete"] = "keep"
+
+
+class Order(msgspec.Struct, frozen=True):
+    """A run that is asked for.
+
+    `input` and `metadata` are JSON; `deadline` and `begin_at` are epoch seconds; `thread`: '' is a new one; `waits`:
+    it may begin later; `origin` says what asked, e.g. `cron:ID` or `fork:RUN`.
+    """
+
+    workflow: str
+    input: bytes
+    tenant: str = "default"
+    user: str = ""
+    key: str = ""
+    priority: int = 0
+    deadline: float | None = None
+    waits: bool = False
+    thread: str = ""
+    assistant: str = ""
+    terms: RunTerms = RunTerms()
+    metadata: bytes = b"{}"
+    multitask: Multitask = "enqueue"
+    begin_at: float = 0.0
+    origin: str = ""
