@@ -7,6 +7,7 @@ def test_the_exports_of_the_room_are_these():
         "Gateway",
         "HouseDoor",
         "RunDoor",
+        "TreeDoor",
         "build_gateway",
         "error_reply",
     ]

@@ -16,7 +16,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from .fuzzing import Sturdy
-from .served import endpoint
+from .served import ask, endpoint
 
 CHECKS = [
     not_a_server_error,
@@ -63,9 +63,10 @@ async def test_what_is_served_is_what_is_described(sturdy, mode):
 async def test_every_path_of_the_description_is_there(sturdy):
     paths = (await sturdy.get("/openapi.json")).json["paths"]
     assert {"/v1/chat/completions", "/v1/messages", "/v1/responses", "/v1/embeddings"} <= set(paths)
+    await sturdy.post(ask(), headers={"x-trimtab-run": "known"})
     for path, item in paths.items():
         if "get" in item:
-            answer = await sturdy.get(path.replace("{model}", "gpt-small"))
+            answer = await sturdy.get(path.replace("{model}", "gpt-small").replace("{run}", "known"))
             assert answer.status == 200
 
 

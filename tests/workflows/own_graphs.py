@@ -71,6 +71,15 @@ everything = in_a_row(
 ).compile()
 
 
+async def names_its_call(state):
+    reply = await sdk.chat.completions.create(**ASK, extra_headers={"Idempotency-Key": "mine"})
+    return {"log": [reply.choices[0].message.content]}
+
+
+naming = in_a_row(names_its_call=names_its_call)
+naming_nothing = in_a_row(openai=openai)
+
+
 async def blocks(state):
     return {"log": [chat.invoke("Hello?").content]}
 
@@ -129,6 +138,12 @@ async def asks_twice(state):
     asked = {"asked_of": "ada", "due_seconds": 60, "escalate_to": "bob"}
     return {"log": [interrupt(asked), interrupt("and then?")]}
 
+
+async def asks_soon(state):
+    return {"log": [interrupt({"asked_of": "ada", "due_seconds": 0.05, "escalate_to": "bob"})]}
+
+
+asking_soon = in_a_row(asks=asks_soon)
 
 side_by_side = StateGraph(State)
 for name, node in {"left": asks, "right": asks_twice}.items():

@@ -9,7 +9,16 @@ import pytest
 
 from gateway.upstream import hangs
 from trimtab.core.errors import QueueFull
-from trimtab.store import Hosting, Limits, PlaceLimits, workflow_places, workflow_runs, workflow_workers
+from trimtab.store import (
+    Hosting,
+    Limits,
+    PlaceLimits,
+    WorkerRow,
+    workflow_claims,
+    workflow_places,
+    workflow_runs,
+    workflow_workers,
+)
 from trimtab.workflows import Order
 from workflows.test_saver import row
 
@@ -30,7 +39,7 @@ def add(database, id, tenant="acme", limits=ROOMY, at_once=False, **facts):
 
 
 def claim(database, limits, most=100, hosting=HOSTING):
-    return database.transact(lambda c: workflow_runs.claim_queued(c, hosting, limits, most))
+    return database.transact(lambda c: workflow_claims.claim_queued(c, hosting, limits, most))
 
 
 def test_only_as_many_are_admitted_as_there_are_places_and_the_rest_leaves_nothing(database):
@@ -80,10 +89,10 @@ def test_counters_are_exact_whatever_happens_to_runs(database, seed):
     for id in ids:
         add(database, id, tenants[id], limits.others, chance.random() < 0.5)
     moves = [
-        lambda c, id: workflow_runs.claim_queued(c, HOSTING, limits, 2),
-        lambda c, id: workflow_runs.claim_lost(c, HOSTING, 2),
-        lambda c, id: workflow_runs.claim_one(c, HOSTING, id),
-        lambda c, id: workflow_runs.end_leg(c, id, _claim(c, id), chance.choice(states)),
+        lambda c, id: workflow_claims.claim_queued(c, HOSTING, limits, 2),
+        lambda c, id: workflow_claims.claim_lost(c, HOSTING, 2),
+        lambda c, id: workflow_claims.claim_one(c, HOSTING, id),
+        lambda c, id: workflow_runs.end_leg(c, workflow_runs.find(c, id) or row(id), chance.choice(states)),
         lambda c, id: workflow_runs.reopen(c, id, ("parked", "failed", "waiting")),
         lambda c, id: workflow_runs.ask_cancel(c, id),
     ]
@@ -101,19 +110,14 @@ def test_counters_are_exact_whatever_happens_to_runs(database, seed):
     assert database.transact(workflow_places.everyone) == counted
 
 
-def _claim(connection, id):
-    found = workflow_runs.find(connection, id)
-    return 0 if found is None else found.claim
-
-
 def test_a_run_of_a_worker_that_lives_is_not_lost(database):
     add(database, "r1")
     (taken,) = claim(database, Limits(PlaceLimits(1, 1)))
-    database.transact(lambda c: workflow_workers.beat(c, "me", "host", 1, False))
+    database.transact(lambda c: workflow_workers.beat(c, WorkerRow("me", "host", 1, 0.0, False)))
     assert taken.owner == "me"
-    assert database.transact(lambda c: workflow_runs.claim_lost(c, HOSTING, 9)) == []
+    assert database.transact(lambda c: workflow_claims.claim_lost(c, HOSTING, 9)) == []
     database.transact(lambda c: workflow_workers.leave(c, "me"))
-    assert [run.claim for run in database.transact(lambda c: workflow_runs.claim_lost(c, HOSTING, 9))] == [
+    assert [run.claim for run in database.transact(lambda c: workflow_claims.claim_lost(c, HOSTING, 9))] == [
         taken.claim + 1
     ]
 

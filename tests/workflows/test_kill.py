@@ -16,7 +16,7 @@ import trimtab
 from gateway.served import endpoint
 from trimtab.app import open_house
 from trimtab.config import load
-from trimtab.store import Database, schema, url_of
+from trimtab.store import Database, schema, url_of, workflow_schema
 
 SETTINGS = """
 [server]
@@ -128,7 +128,7 @@ async def test_a_process_that_wakes_up_after_its_lease_changes_nothing_any_more(
         process.wait()
     assert f"run {run} is another worker's by now" in (tmp_path / "log").read_text()
     check(row, tmp_path, starts=2)
-    (kept,) = table(url_of(database, tmp_path), schema.workflow_run)
+    (kept,) = table(url_of(database, tmp_path), workflow_schema.run)
     assert (kept["state"], kept["claim"], kept["output"]) == ("done", 2, row.output)
 
 

@@ -15,6 +15,7 @@ from trimtab.store import (
     Hosting,
     WorkflowRunRow,
     workflow_checkpoints,
+    workflow_claims,
     workflow_runs,
     workflow_writes,
 )
@@ -30,7 +31,7 @@ def row(id="r1", **changes):
 
 def claim(database, worker="b", most=3):
     hosting = Hosting(worker, frozenset({("w", "1")}), 10.0, most)
-    return database.transact(lambda connection: workflow_runs.claim_lost(connection, hosting, 10))
+    return database.transact(lambda connection: workflow_claims.claim_lost(connection, hosting, 10))
 
 
 @pytest.fixture
@@ -93,13 +94,13 @@ async def told(saver):
 
 
 async def test_a_thread_looks_as_it_does_in_langgraphs_own_saver(database, batch):
-    ours = await told(RunSaver(database, batch, "r1", 1))
+    ours = await told(RunSaver(database, batch, row()))
     assert ours == await told(InMemorySaver())
     assert ours[3]["log"][1:4] == [0, 1, 2]
 
 
 async def test_what_a_worker_writes_that_lost_its_run_is_refused_and_not_kept(database, batch):
-    old = RunSaver(database, batch, "r1", 1)
+    old = RunSaver(database, batch, row())
     (taken,) = claim(database)
     assert (taken.claim, taken.owner, taken.recoveries) == (2, "b", 1)
     place = {"configurable": {"thread_id": "r1", "checkpoint_ns": ""}}
@@ -109,17 +110,17 @@ async def test_what_a_worker_writes_that_lost_its_run_is_refused_and_not_kept(da
         await old.aput_writes(
             {"configurable": place["configurable"] | {"checkpoint_id": "c"}}, [("log", 1)], "t"
         )
-    assert database.transact(lambda c: workflow_checkpoints.history(c, "r1")) == []
-    assert database.transact(lambda c: workflow_writes.of_checkpoint(c, "r1", "", "c")) == []
-    kept = await RunSaver(database, batch, "r1", 2).aput(place, empty_checkpoint(), {"step": 0}, {})
-    (found,) = database.transact(lambda c: workflow_checkpoints.history(c, "r1"))
+    assert database.transact(lambda c: workflow_checkpoints.history(c, "acme/r1")) == []
+    assert database.transact(lambda c: workflow_writes.of_checkpoint(c, "acme/r1", "", "c")) == []
+    kept = await RunSaver(database, batch, row(claim=2)).aput(place, empty_checkpoint(), {"step": 0}, {})
+    (found,) = database.transact(lambda c: workflow_checkpoints.history(c, "acme/r1"))
     assert found.id == kept["configurable"]["checkpoint_id"]
 
 
 async def test_one_lost_run_does_not_hold_up_others_in_the_same_commit(database, batch):
     database.transact(lambda connection: workflow_runs.add(connection, row("r2", owner="alive", claim=5)))
     puts = [
-        RunSaver(database, batch, run, 5).aput(
+        RunSaver(database, batch, row(run, claim=5)).aput(
             {"configurable": {"thread_id": run, "checkpoint_ns": ""}}, empty_checkpoint(), {"step": 0}, {}
         )
         for run in ("r1", "r2")
@@ -146,7 +147,7 @@ async def test_a_graph_whose_run_is_taken_away_starts_no_further_node(database, 
     graph.add_node("after", after)
     graph.add_edge(START, "slow")
     graph.add_edge("slow", "after")
-    compiled = graph.compile(checkpointer=RunSaver(database, batch, "r1", 1))
+    compiled = graph.compile(checkpointer=RunSaver(database, batch, row()))
     with pytest.raises(LostRun):
         await compiled.ainvoke({"log": []}, {"configurable": {"thread_id": "r1"}}, durability="sync")
     assert begun == ["slow"]
@@ -162,10 +163,10 @@ async def test_a_database_that_is_away_is_waited_for(database, batch, monkeypatc
         return await run(work)
 
     monkeypatch.setattr(database, "run", sometimes)
-    await RunSaver(database, batch, "r1", 1).aput(
+    await RunSaver(database, batch, row()).aput(
         {"configurable": {"thread_id": "r1", "checkpoint_ns": ""}}, empty_checkpoint(), {"step": 0}, {}
     )
-    assert len(await run(lambda c: workflow_checkpoints.history(c, "r1"))) == 1
+    assert len(await run(lambda c: workflow_checkpoints.history(c, "acme/r1"))) == 1
 
 
 def test_a_run_that_outlived_too_many_workers_is_parked_with_the_reason(database):

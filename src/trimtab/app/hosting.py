@@ -1,10 +1,11 @@
 """Hosts the workflows that have a graph, in a house that stands; LangGraph and DBOS are imported only then."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from trimtab.app.hosted_doors import open_hosted_doors
 from trimtab.app.store import data_folder
 from trimtab.config import Loaded, Settings, TenantSettings
 from trimtab.core import IdSource
@@ -14,7 +15,7 @@ from trimtab.store import Limits, PlaceLimits
 
 if TYPE_CHECKING:
     from trimtab.app.house import House
-    from trimtab.workflows import Host, HostedGraph
+    from trimtab.workflows import Engine, Host, HostedGraph
 
 
 @asynccontextmanager
@@ -24,31 +25,37 @@ async def hosting(house: "House", loaded: Loaded) -> AsyncIterator["Host | None"
         yield None
         return
     try:
-        from trimtab.workflows import CallDoor, in_process
+        from trimtab.workflows import CallDoor, Engine, Housekeeping, in_process
     except ModuleNotFoundError as error:
         raise ConfigError(
             f"`graph` of a workflow needs {error.name}: pip install 'trimtab[workflows]'", key="workflow"
         ) from error
     door = CallDoor(house.dispatch, house.clock, CALL_PATHS, error_reply)
     with in_process(door, asyncio.get_running_loop()):
-        host = _host(house, loaded)
+        settings, graphs = loaded.settings, load_graphs(loaded)
+        engine = Engine(house.database.url, data_folder(settings), house.process)
+        host = _host(house, settings, engine, graphs)
         await host.open()
-        running = asyncio.create_task(host.run())
+        keeper = Housekeeping(settings.hosting, house.database, engine, house.process, house.clock)
+        doors = open_hosted_doors(house, settings, host, graphs)
+        driving, *others = [asyncio.create_task(work) for work in (host.run(), keeper.run(), *doors)]
         try:
             yield host
         finally:
-            await host.drain(loaded.settings.server.drain_seconds)
+            for task in others:
+                task.cancel()
+            await host.drain(settings.server.drain_seconds)
             await host.close()
-            running.cancel()
-            await asyncio.gather(running, return_exceptions=True)
+            driving.cancel()
+            await asyncio.gather(driving, *others, return_exceptions=True)
 
 
-def _host(house: "House", loaded: Loaded) -> "Host":
-    from trimtab.workflows import Engine, Host
+def _host(
+    house: "House", settings: Settings, engine: "Engine", graphs: "Mapping[str, HostedGraph]"
+) -> "Host":
+    from trimtab.workflows import Host, TenantStore
 
-    settings, database = loaded.settings, house.database
-    engine = Engine(database.url, data_folder(settings), house.process)
-    graphs = load_graphs(loaded)
+    database = house.database
     return Host(
         settings.hosting,
         limits_of(settings),
@@ -58,18 +65,20 @@ def _host(house: "House", loaded: Loaded) -> "Host":
         house.process,
         house.clock,
         IdSource(),
+        lambda tenant: TenantStore(database, tenant),
     )
 
 
 def limits_of(settings: Settings) -> Limits:
     """What each tenant may have at once."""
-    told = {
-        tenant.name: PlaceLimits(tenant.max_runs, tenant.max_queued_runs, tenant.weight)
-        for tenant in settings.tenant
-    }
-    others = TenantSettings(name="*")
-    default = PlaceLimits(others.max_runs, others.max_queued_runs, others.weight)
-    return Limits(told.pop("*", default), told)
+    told = {tenant.name: _places(tenant) for tenant in settings.tenant}
+    return Limits(told.pop("*", _places(TenantSettings(name="*"))), told)
+
+
+def _places(tenant: TenantSettings) -> PlaceLimits:
+    return PlaceLimits(
+        tenant.max_runs, tenant.max_queued_runs, tenant.weight, tenant.runs_per_minute, tenant.partition
+    )
 
 
 def load_graphs(loaded: Loaded) -> "dict[str, HostedGraph]":

@@ -31,14 +31,14 @@ from trimtab.dispatch import (
     Router,
     ToolPrices,
 )
-from trimtab.gateway import Gateway, HouseDoor, RunDoor, build_gateway
+from trimtab.gateway import Gateway, HouseDoor, RunDoor, TreeDoor, build_gateway
 from trimtab.ledger import Keeper, Ledger, Teller
 from trimtab.pool import Http, Pool
 from trimtab.recall import ExactRecall
 from trimtab.routing import Verifiers
 from trimtab.store import Database, Journal, Writer, bury, migrate, processes, recover_journals
 from trimtab.tenants import Keyring
-from trimtab.traces import Retention
+from trimtab.traces import Retention, standing_of
 
 if TYPE_CHECKING:
     from trimtab.workflows import Host
@@ -78,7 +78,10 @@ class House:
         self.dispatch = self._dispatch(settings, ids)
         runs = RunDoor(self.keyring, self.ledger, self.writer, database, clock)
         house = HouseDoor(self.keyring, self.pool, self.watchers.metrics.render, self._not_ready)
-        self.gateway: Gateway = build_gateway(self.dispatch, runs, house, settings.server.max_body_bytes)
+        trees = TreeDoor(self.keyring, self.writer, database, lambda: standing_of(settings, clock.now()))
+        self.gateway: Gateway = build_gateway(
+            self.dispatch, runs, trees, house, settings.server.max_body_bytes
+        )
         self.draining = False
         self.workflows: Host | None = None
 

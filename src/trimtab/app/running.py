@@ -1,13 +1,16 @@
-"""Runs one hosted workflow in a house of its own, without a socket: what `trimtab run` does."""
+"""Runs one hosted workflow in a house of its own, without a socket: what `trimtab run` and `trimtab runs fork` do."""
 
 import asyncio
 import signal
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import msgspec
 import uvloop
 
+from trimtab.app.following import Follower, Happening
+from trimtab.app.hosting import load_graphs
 from trimtab.app.house import House, open_house
 from trimtab.config import Loaded
 from trimtab.core.errors import BadRequest, ConfigError, NotFound
@@ -15,10 +18,12 @@ from trimtab.store import WorkflowRunRow
 from trimtab.traces import RunTree, find_run, read_tree, standing_of
 
 if TYPE_CHECKING:
-    from trimtab.workflows import Host
+    from trimtab.workflows import ForkTerms, Host
 
 _OVER = ("done", "cancelled", "waiting")
 _LOOK_SECONDS = 0.2
+_LAST_EVENTS_SECONDS = 5.0
+Tell = Callable[[Happening], None]
 
 
 class Finished(msgspec.Struct, frozen=True):
@@ -37,19 +42,47 @@ class Wanted(msgspec.Struct, frozen=True):
     user: str = ""
 
 
-def run_new(loaded: Loaded, wanted: Wanted, announce: Callable[[str], None]) -> Finished:
-    """Run a workflow to its end; `announce` is told the run's id before anything happens.
+def run_new(
+    loaded: Loaded, wanted: Wanted, announce: Callable[[str], None], tell: Tell | None = None
+) -> Finished:
+    """Run a workflow to its end; `announce` is told the run's id before anything happens, `tell` what happens.
 
     Raises ConfigError, StoreUnavailable, NotFound, BadRequest.
     """
 
     async def begin(house: House, host: "Host") -> str:
-        from trimtab.workflows import Order
+        from trimtab.workflows import Order, RunTerms
 
-        order = Order(wanted.workflow, wanted.input, wanted.tenant, wanted.user)
+        terms = RunTerms()
+        if tell is not None:
+            terms = RunTerms(streamed=True, stream_mode=("tasks", "messages-tuple"), stream_subgraphs=True)
+        order = Order(wanted.workflow, wanted.input, wanted.tenant, wanted.user, terms=terms)
         return (await host.start(order)).id
 
-    return uvloop.run(_run(loaded, begin, announce))
+    return uvloop.run(_run(loaded, begin, announce, tell))
+
+
+def fork(
+    loaded: Loaded,
+    id: str,
+    tenant: str | None,
+    terms: "ForkTerms",
+    announce: Callable[[str], None],
+    *,
+    here: bool,
+) -> Finished:
+    """Fork a run, and run the fork to its end where that is to be done `here`; it is queued for a worker else.
+
+    Raises ConfigError, StoreUnavailable, NotFound, BadRequest, Conflict.
+    """
+
+    async def begin(house: House, host: "Host") -> str:
+        from trimtab.workflows import Forks
+
+        forks = Forks(host, load_graphs(loaded), house.database)
+        return (await forks.fork(tenant, id, terms, waits=not here)).id
+
+    return uvloop.run(_run(loaded, begin, announce, waits=here))
 
 
 def run_on(loaded: Loaded, id: str, answer: bytes | None, announce: Callable[[str], None]) -> Finished:
@@ -69,25 +102,46 @@ def run_on(loaded: Loaded, id: str, answer: bytes | None, announce: Callable[[st
 
 
 async def _run(
-    loaded: Loaded, begin: "Callable[[House, Host], Awaitable[str]]", announce: Callable[[str], None]
+    loaded: Loaded,
+    begin: "Callable[[House, Host], Awaitable[str]]",
+    announce: Callable[[str], None],
+    tell: Tell | None = None,
+    *,
+    waits: bool = True,
 ) -> Finished:
     async with open_house(loaded) as house:
-        if house.workflows is None:
+        host = house.workflows
+        if host is None:
             raise ConfigError(
                 'no workflow is hosted; give one a `graph = "package.module:graph"`', key="workflow"
             )
-        id = await begin(house, house.workflows)
+        id = await begin(house, host)
         announce(id)
-        waiting = asyncio.ensure_future(house.workflows.wait(id))
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, waiting.cancel)
-        try:
-            row = await waiting
-        except asyncio.CancelledError:
-            # Told to stop: others, or `--resume`, go on with it.
-            await house.workflows.drain(loaded.settings.server.drain_seconds)
-            row = await house.workflows.find(id)
+        if not waits:
+            return Finished(await host.find(id), None)
+        row = await _ended(house, host, id, tell)
         return Finished(row, await _tree(house, row))
+
+
+async def _ended(house: House, host: "Host", id: str, tell: Tell | None) -> WorkflowRunRow:
+    """The run once it is over, waits, or was left because this process was told to stop."""
+    waiting = asyncio.ensure_future(host.wait(id))
+    following = None
+    if tell is not None:
+        tenant = (await host.find(id)).tenant
+        following = asyncio.ensure_future(Follower(house, tenant, id, tell).follow(host.listen(id)))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, waiting.cancel)
+    try:
+        row = await waiting
+    except asyncio.CancelledError:
+        # Told to stop: others, or `--resume`, go on with it.
+        await host.drain(house.settings.server.drain_seconds)
+        row = await host.find(id)
+    if following is not None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(following, _LAST_EVENTS_SECONDS)
+    return row
 
 
 async def _answer(house: House, id: str, answer: bytes) -> None:

@@ -5,13 +5,19 @@ import contextlib
 import gc
 import signal
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import uvicorn
 import uvloop
 
 from trimtab.app.house import House, open_house
-from trimtab.config import Loaded
+from trimtab.config import HostingSettings, Loaded
 from trimtab.core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+    from trimtab.workflows import Host
 
 _LET_GO_SECONDS = 3.0
 
@@ -25,10 +31,10 @@ class Server(uvicorn.Server):
         yield
 
 
-def server_for(house: House, host: str, port: int) -> Server:
-    """An HTTP server for a house's gateway."""
+def server_for(house: House, host: str, port: int, door: "ASGIApp | None" = None) -> Server:
+    """An HTTP server for a house's gateway, or for another door to it."""
     config = uvicorn.Config(
-        house.gateway,
+        door or house.gateway,
         host=host,
         port=port,
         loop="none",
@@ -62,11 +68,18 @@ async def _serve(loaded: Loaded, announce: Callable[[str], None]) -> None:
         running = await begin(server)
         port = server.servers[0].sockets[0].getsockname()[1]
         if house.workflows is not None:
-            house.workflows.take_runs()
+            _drive(house.workflows, loaded.settings.hosting)
         announce(f"http://{settings.host}:{port}")
         _calm_collector()
         await running
         await _end_calls(server)
+
+
+def _drive(host: "Host", settings: HostingSettings) -> None:
+    if settings.drive:
+        host.take_runs()
+    else:
+        host.leave_runs()
 
 
 async def begin(server: Server) -> "asyncio.Task[None]":

@@ -8,6 +8,7 @@ import typer
 from trimtab.cli.options import Config, Json
 
 if TYPE_CHECKING:
+    from trimtab.app.following import Happening
     from trimtab.app.running import Finished
 
 
@@ -22,6 +23,9 @@ def run(
     answer: Annotated[
         str | None, typer.Option(help="With --resume: the answer, as JSON, to what the run waits for.")
     ] = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Tell steps and what models say on the way, on stderr.")
+    ] = False,
     config: Config = None,
     json: Json = False,
 ) -> None:
@@ -32,6 +36,8 @@ def run(
 
     if bool(workflow) == bool(resume):
         raise ConfigError("name a workflow, or a run with --resume", key="WORKFLOW")
+    if resume and follow:
+        raise ConfigError("only a new run is followed; see `trimtab runs show`", key="--follow")
     loaded = load_config(config)
 
     def announce(id: str) -> None:
@@ -40,19 +46,62 @@ def run(
     if resume:
         finished = run_on(loaded, resume, None if answer is None else answer.encode(), announce)
     else:
-        finished = run_new(loaded, Wanted(workflow, input.encode(), tenant, user), announce)
-    _print(finished, json)
+        wanted = Wanted(workflow, input.encode(), tenant, user)
+        finished = run_new(loaded, wanted, announce, Teller().tell if follow else None)
+    print_finished(finished, json=json)
     if finished.run.state not in ("done", "waiting"):
         sys.exit(1)
 
 
-def _print(finished: "Finished", json: bool) -> None:
+class Teller:
+    """Writes what happens in a run to stderr: a line for each step, and what models say between them."""
+
+    def __init__(self) -> None:
+        self._speaks = ""
+
+    def tell(self, happening: "Happening") -> None:
+        """One thing that happened."""
+        step = happening.step
+        if happening.kind == "said":
+            if self._speaks != step:
+                self._hush()
+                typer.echo(f"  {step}: ", nl=False, err=True)
+                self._speaks = step
+            typer.echo(_shown(happening.text), nl=False, err=True)
+            return
+        self._hush()
+        typer.echo(_line(happening), err=True)
+
+    def _hush(self) -> None:
+        if self._speaks:
+            typer.echo("", err=True)
+        self._speaks = ""
+
+
+def _line(happening: "Happening") -> str:
+    from trimtab.core import usd_text
+
+    if happening.kind == "began":
+        return f"> {happening.step}"
+    mark = {"ended": "<", "failed": "!", "asked": "?"}[happening.kind]
+    cost = "cost unknown" if happening.nanodollars is None else f"${usd_text(happening.nanodollars)}"
+    reason = f", {_shown(happening.text)}" if happening.text else ""
+    return f"{mark} {happening.step}  {happening.seconds:,.2f} s, {cost}{reason}"
+
+
+def _shown(text: str) -> str:
+    """What a model said, without what steers a terminal."""
+    return "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def print_finished(finished: "Finished", *, json: bool) -> None:
+    """A run's result, what it cost, its steps; and what can be done with it."""
     import msgspec
 
     row, tree = finished.run, finished.tree
     output = msgspec.json.decode(row.output) if row.output else None
     if json:
-        from trimtab.cli.trace_tree import tree_json
+        from trimtab.traces import tree_json
 
         shown = {"run": row.id, "workflow": row.workflow, "version": row.version, "state": row.state}
         told = {"output": output, "error": row.error, "trace": tree and tree_json(tree)}

@@ -85,11 +85,18 @@ def show(
 
     from trimtab.app import open_database
     from trimtab.cli.tables import print_wide
-    from trimtab.cli.trace_tree import conversation_of, tree_json, tree_of
+    from trimtab.cli.trace_tree import conversation_of, tree_of
     from trimtab.core import SystemClock
 
     with open_database(config) as (settings, database):
-        from trimtab.traces import chat_lines, find_run, read_tree, read_tree_with_content, standing_of
+        from trimtab.traces import (
+            chat_lines,
+            find_run,
+            read_tree,
+            read_tree_with_content,
+            standing_of,
+            tree_json,
+        )
 
         found = find_run(database, run, tenant, standing_of(settings, SystemClock.now()))
         tree = read_tree_with_content(database, found) if content and json else read_tree(database, found)

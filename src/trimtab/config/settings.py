@@ -20,7 +20,7 @@ from trimtab.config.serving import (
     TierSettings,
     TimeoutSettings,
 )
-from trimtab.config.table import ContentMode, Positive, Seconds, Table
+from trimtab.config.table import ContentMode, Natural, Positive, Seconds, Table
 from trimtab.config.terms import (
     BudgetSettings,
     ClassifySettings,
@@ -171,9 +171,30 @@ class HostingSettings(Table, frozen=True):
     runs: Annotated[
         Positive, Meta(description="Runs this process takes over or out of the queue at once.")
     ] = 64
+    partitions: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Partitions whose runs this process drives (`[[tenant]] partition`); '' is what is not pinned, "
+            "which is also what is driven where none is named."
+        ),
+    ] = ()
     threads: Annotated[
         Positive, Meta(description="Threads for nodes that are plain functions, shared by all runs.")
     ] = 32
+    drive: Annotated[
+        bool, Meta(description="`trimtab serve` drives runs; false leaves them to `trimtab worker`.")
+    ] = True
+    keep_checkpoints: Annotated[
+        Natural, Meta(description="The newest steps of a thread one can go back to; 0 keeps all.")
+    ] = 50
+    retention_days: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=36_500,
+            description="Runs that are over, and threads nobody used, are deleted after so long; 0 keeps all.",
+        ),
+    ] = 30
 
 
 class HedgingSettings(Table, frozen=True):

@@ -32,6 +32,10 @@ class TenantSettings(Table, frozen=True):
     max_queued_runs: Annotated[
         Natural, Meta(description="Runs of hosted workflows that may wait; more get 429.")
     ] = 1_000
+    runs_per_minute: Annotated[Natural, Meta(description="New runs of hosted workflows; 0 is no limit.")] = 0
+    partition: Annotated[
+        str, Meta(description="Only processes with this in `[hosting] partitions` drive its runs.")
+    ] = ""
     content: Annotated[ContentMode | None, Meta(description="Wins over `traces.content`.")] = None
 
 

@@ -61,7 +61,7 @@ class Attempt:
         self._money.begin()
         await self._money.hold(worst)
         body = endpoint_body(visit, endpoint.settings, self.form, self.planned.model)
-        headers = endpoint_headers(visit, endpoint, self._money.id)
+        headers = endpoint_headers(visit, endpoint, self._money.id, self.planned.model)
         self._require_open()
         self._money.send()
         endpoint.note("sent")

@@ -9,7 +9,8 @@ from trimtab.tenants import KeyFacts
 
 
 class Hints(msgspec.Struct, frozen=True, gc=False):
-    """What a request's headers say of its run. `trace` is the trace id of a W3C traceparent."""
+    """What a request's headers say of its run. `trace` is the trace id of a W3C traceparent; `idempotency` names the
+    call: a client's own `idempotency-key`, or a name of ours where the source is `hosted`."""
 
     run: str = ""
     step: str = ""
@@ -24,6 +25,7 @@ class Hints(msgspec.Struct, frozen=True, gc=False):
     timeout_seconds: float | None = None
     ends_run: bool = False
     gateways: int = 0
+    idempotency: str = ""
     source: RunSource = "headers"
 
     @property

@@ -1,5 +1,8 @@
 """What is sent to an endpoint: the client's body with as little changed as can be, and headers of our own."""
 
+import hashlib
+from urllib.parse import quote
+
 import msgspec
 
 from trimtab.config import EndpointSettings
@@ -53,10 +56,12 @@ def _maximum(visit: Visit, settings: EndpointSettings) -> dict[str, bytes]:
     return {settings.max_tokens_field: b"%d" % visit.call.max_output_tokens, other: b""}
 
 
-def endpoint_headers(visit: Visit, endpoint: Endpoint, attempt: str) -> dict[str, str]:
-    """Headers of the request; the run's ids go on only to another gateway of ours."""
+def endpoint_headers(visit: Visit, endpoint: Endpoint, attempt: str, model: str) -> dict[str, str]:
+    """Headers of a request for a model; the run's ids go on only to another gateway of ours."""
     settings = endpoint.settings
     headers = {"content-type": "application/json", "x-request-id": attempt, **settings.headers}
+    if visit.inbound.hints.idempotency:
+        headers["idempotency-key"] = _idempotency_key(visit, model)
     if settings.style == "anthropic":
         headers.setdefault("anthropic-version", _ANTHROPIC_VERSION)
         if endpoint.secret:
@@ -66,6 +71,18 @@ def endpoint_headers(visit: Visit, endpoint: Endpoint, attempt: str) -> dict[str
     if settings.style == "trimtab":
         headers |= _run_headers(visit)
     return headers
+
+
+def _idempotency_key(visit: Visit, model: str) -> str:
+    """The same for every try at one model, so that a server which heeds it serves a call once.
+
+    A client's own key is hashed with its tenant: two tenants behind us are one client to the server.
+    """
+    hints = visit.inbound.hints
+    if hints.source == "hosted":
+        return f"{hints.idempotency}:{quote(model, safe='/@. ')}"
+    named = msgspec.json.encode((visit.key.tenant, hints.idempotency, model))
+    return hashlib.sha256(named).hexdigest()
 
 
 def _run_headers(visit: Visit) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What request headers say of the run: `x-trimtab-*`, W3C `traceparent` and `baggage`."""
+"""What request headers say of the run: `x-trimtab-*`, W3C `traceparent` and `baggage`, `idempotency-key`."""
 
 import re
 from collections.abc import Iterable
@@ -11,6 +11,7 @@ RawHeaders = Iterable[tuple[bytes, bytes]]
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(-.*)?")
 _NO_TRACE = "0" * 32
 _HIGHEST_PRIORITY = 1_000_000
+_LONGEST_KEY = 1_000
 _TEXTS = {
     b"x-trimtab-run": "run",
     b"x-trimtab-step": "step",
@@ -31,6 +32,8 @@ def hints_of(headers: RawHeaders) -> tuple[Hints, str]:
             key = _bearer(value) or key
         elif name == b"x-api-key":
             key = key or value.decode("latin-1").strip()
+        elif name == b"idempotency-key":
+            found["idempotency"] = _text(value)[:_LONGEST_KEY]
         elif name == b"traceparent":
             found["trace"] = _trace(value.decode("latin-1"))
         elif name == b"baggage":

@@ -1,6 +1,6 @@
 """The doors to the house itself: which models it serves, its health and its metrics."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import msgspec
 from starlette.requests import Request
@@ -19,13 +19,14 @@ _METRICS = b"text/plain; version=0.0.4; charset=utf-8"
 
 
 class HouseDoor:
-    """Models, health and metrics."""
+    """Models, health and metrics; `more_metrics` add to the text, under names of their own."""
 
     def __init__(
         self, keyring: Keyring, pool: Pool, render_metrics: Callable[[], bytes], ready: Callable[[], str]
     ) -> None:
         self._keyring, self._pool = keyring, pool
         self._render_metrics, self._ready = render_metrics, ready
+        self.more_metrics: list[Callable[[], Awaitable[bytes]]] = []
 
     async def models(self, scope: Scope, receive: Receive, send: Send) -> None:
         """`GET /v1/models`: what this key may name."""
@@ -61,4 +62,5 @@ class HouseDoor:
         if not is_loopback(scope):
             _, presented = hints_of(scope["headers"])
             (await self._keyring.open(presented, loopback=False)).require("admin")
-        await send_bytes(send, 200, self._render_metrics(), {}, _METRICS)
+        parts = [self._render_metrics(), *[await part() for part in self.more_metrics]]
+        await send_bytes(send, 200, b"".join(parts), {}, _METRICS)

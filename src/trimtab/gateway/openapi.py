@@ -73,6 +73,11 @@ def _paths() -> dict[str, Any]:
             ],
             "get": _operation("model", "One model", None, ok),
         },
+        "/v1/runs": {"get": _operation("runs", "Hosted runs of this tenant, the newest first", None, ok)},
+        "/v1/runs/{run}": {
+            "parameters": run,
+            "get": _operation("run", "A run: its steps, calls, costs and decisions", None, ok),
+        },
         "/v1/runs/{run}/outcome": {
             "parameters": run,
             "post": _operation("outcome", "Record how a run turned out", _ref("Outcome"), ok),

@@ -1,6 +1,6 @@
 """The gateway's surface: which path leads to which door."""
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -15,6 +15,7 @@ from trimtab.gateway.door import Door
 from trimtab.gateway.house import HouseDoor
 from trimtab.gateway.openapi import openapi_json
 from trimtab.gateway.runs import RunDoor
+from trimtab.gateway.trees import TreeDoor
 from trimtab.wire import anthropic_error, openai_error
 
 CALL_PATHS: dict[str, Surface] = {
@@ -28,12 +29,16 @@ CALL_PATHS: dict[str, Surface] = {
 class Gateway:
     """The ASGI application: calls go straight to their doors, everything else through Starlette's routing."""
 
-    def __init__(self, calls: dict[str, CallDoor], rest: Starlette) -> None:
-        self._calls, self._rest = calls, rest
+    def __init__(self, calls: dict[str, CallDoor], rest: Starlette, house: HouseDoor) -> None:
+        self._calls, self._rest, self._house = calls, rest, house
 
     def add(self, routes: Iterable[BaseRoute]) -> None:
         """More doors, as hosted workflows bring them."""
         self._rest.router.routes.extend(routes)
+
+    def measure(self, part: Callable[[], Awaitable[bytes]]) -> None:
+        """More Prometheus text for /metrics, asked for at each scrape."""
+        self._house.more_metrics.append(part)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -48,6 +53,7 @@ class Gateway:
 def build_gateway(
     dispatch: Dispatch,
     runs: RunDoor,
+    trees: TreeDoor,
     house: HouseDoor,
     max_body_bytes: int,
 ) -> Gateway:
@@ -58,6 +64,8 @@ def build_gateway(
         Route("/v1/models/{model:path}", Door(house.model), methods=["GET"]),
         Route("/v1/runs/{run:path}/outcome", Door(runs.outcome), methods=["POST"]),
         Route("/v1/runs/{run:path}/entries", Door(runs.entry), methods=["POST"]),
+        Route("/v1/runs", Door(trees.listed), methods=["GET"]),
+        Route("/v1/runs/{run:path}", Door(trees.shown), methods=["GET"]),
         Route("/healthz", house.healthz),
         Route("/readyz", house.readyz),
         Route("/metrics", Door(house.metrics), methods=["GET"]),
@@ -65,7 +73,7 @@ def build_gateway(
         *[Route(path, _post_only, methods=["GET", "PUT", "PATCH", "DELETE"]) for path in CALL_PATHS],
     ]
     rest = Starlette(routes=routes, exception_handlers={404: _not_found, 405: _wrong_method})
-    return Gateway(calls, rest)
+    return Gateway(calls, rest, house)
 
 
 async def _openapi(request: Request) -> Response:

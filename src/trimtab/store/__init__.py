@@ -11,10 +11,18 @@ from trimtab.store import (
     recalls,
     runs,
     tallies,
+    workflow_assistants,
+    workflow_backlog,
     workflow_checkpoints,
+    workflow_claims,
+    workflow_crons,
+    workflow_events,
+    workflow_housekeeping,
+    workflow_items,
     workflow_places,
     workflow_questions,
     workflow_runs,
+    workflow_threads,
     workflow_workers,
     workflow_writes,
 )
@@ -37,16 +45,27 @@ from trimtab.store.recover import bury_silent, recover_journals
 from trimtab.store.runs import Cursor, RunRow, RunStatus
 from trimtab.store.selection import Selection, Standing
 from trimtab.store.tallies import TallyMode, TallyRow
-from trimtab.store.workflow_checkpoints import CheckpointRow
+from trimtab.store.workflow_assistants import AssistantRow
+from trimtab.store.workflow_backlog import BacklogRows, WaitingRow
+from trimtab.store.workflow_checkpoints import CheckpointMark, CheckpointRow
+from trimtab.store.workflow_claims import Hosting
+from trimtab.store.workflow_crons import CronQuery, CronRow
+from trimtab.store.workflow_events import Event
+from trimtab.store.workflow_items import ItemRow
 from trimtab.store.workflow_places import Limits, PlaceLimits
-from trimtab.store.workflow_questions import QuestionRow
-from trimtab.store.workflow_runs import Hosting, WorkflowRunRow, WorkflowState
+from trimtab.store.workflow_questions import AskedRow, QuestionPlace, QuestionQuery, QuestionRow
+from trimtab.store.workflow_runs import WorkflowRunRow, WorkflowState
+from trimtab.store.workflow_threads import FoundThread, ThreadQuery, ThreadRow, ThreadStatus, key_of
 from trimtab.store.workflow_workers import WorkerRow
 from trimtab.store.workflow_writes import WriteRow
 from trimtab.store.writer import Writer
 
 __all__ = [
     "Ask",
+    "AskedRow",
+    "BacklogRows",
+    "AssistantRow",
+    "CheckpointMark",
     "CheckpointRow",
     "CompletionField",
     "CompletionSums",
@@ -54,16 +73,23 @@ __all__ = [
     "ControllerState",
     "CostField",
     "CostSums",
+    "CronQuery",
+    "CronRow",
     "Cursor",
     "Database",
     "EndRecord",
+    "Event",
     "EventRow",
     "Fenced",
+    "FoundThread",
     "Grant",
     "Hosting",
+    "ItemRow",
     "Journal",
     "Limits",
     "PlaceLimits",
+    "QuestionPlace",
+    "QuestionQuery",
     "QuestionRow",
     "RecallRecord",
     "RunRow",
@@ -73,6 +99,10 @@ __all__ = [
     "StateRow",
     "TallyMode",
     "TallyRow",
+    "ThreadQuery",
+    "ThreadRow",
+    "ThreadStatus",
+    "WaitingRow",
     "WorkerRow",
     "WorkflowRunRow",
     "WorkflowState",
@@ -86,6 +116,7 @@ __all__ = [
     "cost_sums",
     "costs",
     "entries",
+    "key_of",
     "keys",
     "meters",
     "migrate",
@@ -95,10 +126,18 @@ __all__ = [
     "runs",
     "tallies",
     "url_of",
+    "workflow_assistants",
+    "workflow_backlog",
     "workflow_checkpoints",
+    "workflow_claims",
+    "workflow_crons",
+    "workflow_events",
+    "workflow_housekeeping",
+    "workflow_items",
     "workflow_places",
     "workflow_questions",
     "workflow_runs",
+    "workflow_threads",
     "workflow_workers",
     "workflow_writes",
 ]

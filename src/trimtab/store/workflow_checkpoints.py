@@ -4,10 +4,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, and_, delete, func, select, true
 from sqlalchemy.dialects import postgresql, sqlite
 
 from trimtab.store.workflow_schema import checkpoint as table
+
+# In the namespace of a subgraph that begins anew in each step, as LangGraph writes it: "node:task|inner:task".
+STEP_MARK = ":"
 
 
 class CheckpointRow(msgspec.Struct, frozen=True):
@@ -21,6 +24,16 @@ class CheckpointRow(msgspec.Struct, frozen=True):
     parent: str
     kind: str
     body: bytes
+    metadata: bytes
+
+
+class CheckpointMark(msgspec.Struct, frozen=True):
+    """A checkpoint without what it holds."""
+
+    namespace: str
+    id: str
+    run: str
+    parent: str
     metadata: bytes
 
 
@@ -64,3 +77,57 @@ def history(
 def remove(connection: Connection, thread: str) -> None:
     """Delete a thread's checkpoints."""
     connection.execute(delete(table).where(table.c.thread == thread))
+
+
+def marks(
+    connection: Connection,
+    thread: str,
+    namespace: str | None = None,
+    *,
+    since: str = "",
+    limit: int | None = None,
+) -> list[CheckpointMark]:
+    """A thread's checkpoints without what they hold, the latest first; from one on where it is named."""
+    columns = [table.c[name] for name in CheckpointMark.__struct_fields__]
+    statement = select(*columns).where(table.c.thread == thread, table.c.id >= since)
+    if namespace is not None:
+        statement = statement.where(table.c.namespace == namespace)
+    rows = connection.execute(statement.order_by(table.c.id.desc()).limit(limit))
+    return [CheckpointMark(*row) for row in rows]
+
+
+def oldest_kept(connection: Connection, thread: str, keep: int) -> dict[str, str]:
+    """The oldest of the newest `keep` checkpoints of each namespace that has as many."""
+    place = func.row_number().over(partition_by=table.c.namespace, order_by=table.c.id.desc()).label("place")
+    placed = select(table.c.namespace, table.c.id, place).where(table.c.thread == thread).subquery()
+    rows = connection.execute(select(placed.c.namespace, placed.c.id).where(placed.c.place == keep))
+    return {row.namespace: row.id for row in rows}
+
+
+def before_run(connection: Connection, thread: str) -> str:
+    """Where the run began that wrote a thread's latest checkpoint: the last one of another run, '' for none."""
+    mine = and_(table.c.thread == thread, table.c.namespace == "")
+    latest = select(table.c.run).where(mine).order_by(table.c.id.desc()).limit(1).scalar_subquery()
+    others = select(table.c.id).where(mine, table.c.run != latest).order_by(table.c.id.desc())
+    return connection.scalar(others.limit(1)) or ""
+
+
+def oldest_after(connection: Connection, thread: str, count: int) -> str:
+    """The checkpoint that follows a thread's `count` oldest ones; '' where it has no more than those."""
+    ids = select(table.c.id).where(table.c.thread == thread).order_by(table.c.id)
+    return connection.scalar(ids.offset(count).limit(1)) or ""
+
+
+def remove_before(
+    connection: Connection, thread: str, id: str, namespace: str | None = None, *, but: str = ""
+) -> int:
+    """Delete a thread's checkpoints before one, in all namespaces or in one, `but` stays; returns how many."""
+    mine = and_(table.c.thread == thread, table.c.id < id, table.c.id != but)
+    which = true() if namespace is None else table.c.namespace == namespace
+    return connection.execute(delete(table).where(mine, which)).rowcount
+
+
+def remove_steps_before(connection: Connection, thread: str, id: str) -> int:
+    """Delete what subgraphs kept of single steps before a checkpoint; returns how many."""
+    mine = and_(table.c.thread == thread, table.c.id < id, table.c.namespace.contains(STEP_MARK))
+    return connection.execute(delete(table).where(mine)).rowcount

@@ -4,16 +4,20 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 import msgspec
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, Select, and_, delete, func, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from trimtab.store.workflow_schema import question as table
+from trimtab.store.workflow_schema import run as run_table
 
 QuestionState = Literal["open", "answered", "withdrawn"]
 
 
 class QuestionRow(msgspec.Struct, frozen=True):
-    """One `interrupt()`, by LangGraph's id of it. `value` and `answer` are JSON; times are epoch seconds."""
+    """One `interrupt()`, by LangGraph's id of it. `value` and `answer` are JSON; times are epoch seconds.
+
+    `decision` is '' for a plain answer, else approve, edit or reject; `escalated_at` None: it was not passed on.
+    """
 
     run: str
     id: str
@@ -28,6 +32,33 @@ class QuestionRow(msgspec.Struct, frozen=True):
     answer: bytes | None = None
     answered_at: float | None = None
     answered_by: str = ""
+    escalated_at: float | None = None
+    decision: str = ""
+
+
+class AskedRow(msgspec.Struct, frozen=True):
+    """A question, and the thread of the run that asked it."""
+
+    question: QuestionRow
+    thread: str
+
+
+class QuestionPlace(msgspec.Struct, frozen=True):
+    """Where a page of questions ended."""
+
+    asked_at: float
+    run: str
+    id: str
+
+
+class QuestionQuery(msgspec.Struct, frozen=True):
+    """Open questions of a tenant: of a workflow, of somebody, due before a moment, after a place in the list."""
+
+    tenant: str
+    workflow: str | None = None
+    asked_of: str | None = None
+    due_before: float | None = None
+    after: QuestionPlace | None = None
 
 
 def ask(connection: Connection, rows: Sequence[QuestionRow]) -> None:
@@ -37,10 +68,18 @@ def ask(connection: Connection, rows: Sequence[QuestionRow]) -> None:
         connection.execute(insert.on_conflict_do_nothing(), [msgspec.structs.asdict(row) for row in rows])
 
 
-def answer(connection: Connection, run: str, id: str, value: bytes, by: str, now: float) -> bool:
+def answer(
+    connection: Connection, run: str, id: str, value: bytes, by: str, now: float, decision: str = ""
+) -> bool:
     """Answer an open question; False where it is not open (any more)."""
-    mine = (table.c.run == run) & (table.c.id == id) & (table.c.state == "open")
-    values = {"state": "answered", "answer": value, "answered_at": now, "answered_by": by}
+    mine = and_(table.c.run == run, table.c.id == id, table.c.state == "open")
+    values = {
+        "state": "answered",
+        "answer": value,
+        "answered_at": now,
+        "answered_by": by,
+        "decision": decision,
+    }
     return connection.execute(update(table).where(mine).values(values)).rowcount == 1
 
 
@@ -48,6 +87,28 @@ def withdraw(connection: Connection, run: str) -> None:
     """The run is over: what it still asked needs no answer."""
     mine = (table.c.run == run) & (table.c.state == "open")
     connection.execute(update(table).where(mine).values(state="withdrawn"))
+
+
+def remove(connection: Connection, run: str) -> None:
+    """Delete all that a run asked."""
+    connection.execute(delete(table).where(table.c.run == run))
+
+
+def escalate(connection: Connection, now: float, most: int) -> list[QuestionRow]:
+    """Pass on up to `most` open questions that are due, each once, to whom they name; as they stand then.
+
+    Where several processes look, the rows one of them is at are left to it.
+    """
+    due = and_(table.c.state == "open", table.c.due_at <= now, table.c.escalated_at.is_(None))
+    chosen = select(table).where(due).order_by(table.c.due_at, table.c.run, table.c.id).limit(most)
+    passed = []
+    for row in connection.execute(chosen.with_for_update(skip_locked=True)).all():
+        was = QuestionRow(**row._mapping)
+        changes = {"escalated_at": now, "asked_of": was.escalate_to or was.asked_of}
+        mine = and_(table.c.run == was.run, table.c.id == was.id, due)
+        if connection.execute(update(table).where(mine).values(changes)).rowcount:
+            passed.append(msgspec.structs.replace(was, **changes))
+    return passed
 
 
 def find(connection: Connection, run: str, id: str) -> QuestionRow | None:
@@ -75,8 +136,46 @@ def open_of_run(connection: Connection, run: str) -> list[QuestionRow]:
     return [QuestionRow(**row._mapping) for row in connection.execute(mine.order_by(table.c.id))]
 
 
-def open_of(connection: Connection, tenant: str, limit: int) -> list[QuestionRow]:
-    """A tenant's open questions, the longest waiting first."""
-    mine = select(table).where(table.c.tenant == tenant, table.c.state == "open")
-    rows = connection.execute(mine.order_by(table.c.asked_at, table.c.run, table.c.id).limit(limit))
-    return [QuestionRow(**row._mapping) for row in rows]
+def of_run(connection: Connection, run: str) -> list[QuestionRow]:
+    """All that a run ever asked, the oldest first."""
+    mine = select(table).where(table.c.run == run).order_by(table.c.asked_at, table.c.id)
+    return [QuestionRow(**row._mapping) for row in connection.execute(mine)]
+
+
+def open_of(connection: Connection, query: QuestionQuery, limit: int) -> list[AskedRow]:
+    """Open questions, the longest waiting first."""
+    order = (table.c.asked_at, table.c.run, table.c.id)
+    return _asked(connection, _wanted(query).order_by(*order).limit(limit))
+
+
+def find_asked(connection: Connection, run: str, id: str) -> AskedRow | None:
+    """A question with its thread."""
+    found = _asked(connection, _joined().where(table.c.run == run, table.c.id == id))
+    return found[0] if found else None
+
+
+def _wanted(query: QuestionQuery) -> "Select[Any]":
+    wanted = [table.c.tenant == query.tenant, table.c.state == "open"]
+    if query.workflow is not None:
+        wanted.append(table.c.workflow == query.workflow)
+    if query.asked_of is not None:
+        wanted.append(table.c.asked_of == query.asked_of)
+    if query.due_before is not None:
+        wanted.append(table.c.due_at <= query.due_before)
+    if query.after is not None:
+        place = tuple_(table.c.asked_at, table.c.run, table.c.id)
+        wanted.append(place > tuple_(query.after.asked_at, query.after.run, query.after.id))
+    return _joined().where(*wanted)
+
+
+def _joined() -> "Select[Any]":
+    return select(table, run_table.c.thread).join_from(table, run_table, run_table.c.id == table.c.run)
+
+
+def _asked(connection: Connection, statement: "Select[Any]") -> list[AskedRow]:
+    rows = []
+    for row in connection.execute(statement):
+        facts = dict(row._mapping)
+        thread = facts.pop("thread")
+        rows.append(AskedRow(QuestionRow(**facts), thread))
+    return rows

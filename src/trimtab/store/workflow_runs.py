@@ -8,25 +8,25 @@ from collections.abc import Collection, Sequence
 from typing import Any, Literal
 
 import msgspec
-from msgspec.structs import replace
-from sqlalchemy import ColumnElement, Connection, Row, Select, func, insert, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, case, delete, insert, select, update
 
-from trimtab.store import workflow_places as places
-from trimtab.store import workflow_questions
+from trimtab.store import workflow_events, workflow_places, workflow_questions
 from trimtab.store import workflow_workers as workers
-from trimtab.store.workflow_places import Limits
 from trimtab.store.workflow_questions import QuestionRow
+from trimtab.store.workflow_schema import checkpoint, write
 from trimtab.store.workflow_schema import run as table
+from trimtab.store.workflow_threads import key_of
 
-WorkflowState = Literal["queued", "running", "waiting", "done", "failed", "cancelled", "parked"]
-OVER: tuple[WorkflowState, ...] = ("done", "failed", "cancelled")
-_MOST_TURNS = 200
-_LATE = "given up after {} recoveries: its worker died each time"
+WorkflowState = Literal["queued", "running", "waiting", "done", "failed", "cancelled", "parked", "superseded"]
+OVER: tuple[WorkflowState, ...] = ("done", "failed", "cancelled", "superseded")
+OPEN: tuple[WorkflowState, ...] = ("queued", "running")
+_NEVER = 1e12
 
 
 class WorkflowRunRow(msgspec.Struct, frozen=True):
-    """One run. Times are epoch seconds; `input` and `output` are JSON; `owner` is a worker, '' if none drives it;
-    `recoveries` counts the workers it outlived since somebody last asked for it."""
+    """One run. Times are epoch seconds; `input`, `terms` and `output` are JSON, `metadata` is JSON text; `owner` is a
+    worker, '' if none drives it; `recoveries` counts the workers it outlived since somebody last asked for it;
+    `rolls_back`: what it did to its thread is undone when it ends; `driven_seconds` sums the legs that ended."""
 
     id: str
     tenant: str
@@ -45,6 +45,15 @@ class WorkflowRunRow(msgspec.Struct, frozen=True):
     created_at: float
     updated_at: float
     input: bytes
+    assistant: str = ""
+    partition: str = ""
+    rolls_back: bool = False
+    begin_at: float = 0.0
+    multitask: str = "enqueue"
+    origin: str = ""
+    terms: bytes = b"{}"
+    metadata: str = "{}"
+    driven_seconds: float = 0.0
     output: bytes | None = None
     error: str = ""
 
@@ -57,29 +66,55 @@ class RunStanding(msgspec.Struct, frozen=True):
     cancel_asked: bool
 
 
-class Hosting(msgspec.Struct, frozen=True):
-    """What a worker may claim: the (workflow, version) pairs it hosts. Its lease is in seconds."""
-
-    worker: str
-    graphs: frozenset[tuple[str, str]]
-    lease_seconds: float
-    most_recoveries: int
-
-
 def add(connection: Connection, row: WorkflowRunRow) -> None:
     """A new run, whose place was taken (see `workflow_places.admit`)."""
-    connection.execute(insert(table).values(msgspec.structs.asdict(row)))
+    facts = msgspec.structs.asdict(row)
+    facts["urgent_by"] = _NEVER if row.deadline is None else row.deadline
+    connection.execute(insert(table).values(facts))
 
 
 def find(connection: Connection, id: str) -> WorkflowRunRow | None:
     """A run by its id."""
     row = connection.execute(select(table).where(table.c.id == id)).first()
-    return None if row is None else _row(row)
+    return None if row is None else row_of(row)
 
 
-def lock(connection: Connection, id: str) -> None:
-    """Keep a run as it is until this transaction ends."""
-    connection.execute(select(table.c.id).where(table.c.id == id).with_for_update())
+def page(
+    connection: Connection,
+    tenant: str | None = None,
+    *,
+    thread: str | None = None,
+    workflow: str | None = None,
+    states: Sequence[WorkflowState] = (),
+    before: str = "",
+    limit: int = 100,
+    offset: int = 0,
+) -> list[WorkflowRunRow]:
+    """Runs, the newest first: of a tenant, a thread of it, a workflow, in states, before one."""
+    wanted = [
+        None if tenant is None else table.c.tenant == tenant,
+        None if thread is None else table.c.thread == thread,
+        None if workflow is None else table.c.workflow == workflow,
+        table.c.state.in_(states) if states else None,
+        table.c.id < before if before else None,
+    ]
+    statement = select(table).where(*[condition for condition in wanted if condition is not None])
+    rows = connection.execute(statement.order_by(table.c.id.desc()).limit(limit).offset(offset))
+    return [row_of(row) for row in rows]
+
+
+def standing_in(
+    connection: Connection, tenant: str, thread: str, states: Sequence[WorkflowState]
+) -> list[WorkflowRunRow]:
+    """A thread's runs in states, the oldest first."""
+    mine = and_(table.c.tenant == tenant, table.c.thread == thread, table.c.state.in_(states))
+    return [row_of(row) for row in connection.execute(select(table).where(mine).order_by(table.c.id))]
+
+
+def lock(connection: Connection, id: str) -> WorkflowRunRow | None:
+    """A run that stays as it is until this transaction ends."""
+    row = connection.execute(select(table).where(table.c.id == id).with_for_update()).first()
+    return None if row is None else row_of(row)
 
 
 def held(connection: Connection, ids: Collection[str]) -> set[tuple[str, int]]:
@@ -89,152 +124,115 @@ def held(connection: Connection, ids: Collection[str]) -> set[tuple[str, int]]:
     return {(row.id, row.claim) for row in rows}
 
 
-def claim_lost(connection: Connection, hosting: Hosting, most: int) -> list[WorkflowRunRow]:
-    """Take up to `most` runs whose worker is not heard of any more, the most urgent first.
-
-    A run that outlived too many workers is parked instead, with the reason.
-    """
-    heard = workers.is_heard(table.c.owner, workers.time_now(connection) - hosting.lease_seconds)
-    return _claim(connection, hosting, (table.c.state == "running") & ~heard, most)
-
-
-def claim_queued(connection: Connection, hosting: Hosting, limits: Limits, most: int) -> list[WorkflowRunRow]:
-    """Take up to `most` runs out of the queue: fair between tenants by weight, within each tenant's own maximum the
-    most urgent first."""
-    found = connection.execute(_in_turn(hosting)).all()
-    if not found:
-        return []
-    driven = places.running(connection, {row.tenant for row in found})
-    turns = []
-    for row in found:
-        ahead, allowed = driven[row.tenant] + row.turn, limits.of(row.tenant)
-        if ahead <= allowed.running:
-            turns.append((ahead / allowed.weight, row.id))
-    chosen = [id for _, id in sorted(turns)[:most]]
-    return _claim(connection, hosting, table.c.id.in_(chosen) & (table.c.state == "queued"), most)
-
-
-def _in_turn(hosting: Hosting) -> "Select[Any]":
-    """The first queued runs of each tenant, each with its turn among them."""
-    order = (table.c.priority.desc(), table.c.id)
-    turn = func.row_number().over(partition_by=table.c.tenant, order_by=order).label("turn")
-    queued = table.c.state == "queued"
-    listed = select(table.c.id, table.c.tenant, turn).where(queued, _is_hosted(hosting)).subquery()
-    return select(listed).where(listed.c.turn <= _MOST_TURNS)
-
-
-def claim_one(connection: Connection, hosting: Hosting, id: str) -> WorkflowRunRow | None:
-    """Take a run that the caller knows nobody drives; None where somebody was quicker. Whoever asks for a run by its
-    name is not held to the tenant's maximum."""
-    taken = _claim(connection, hosting, table.c.id == id, 1)
-    return taken[0] if taken else None
-
-
-def _is_hosted(hosting: Hosting) -> ColumnElement[bool]:
-    return tuple_(table.c.workflow, table.c.version).in_(sorted(hosting.graphs))
-
-
-def _claim(
-    connection: Connection, hosting: Hosting, due: ColumnElement[bool], most: int
-) -> list[WorkflowRunRow]:
-    open_ = table.c.state.in_(("queued", "running"))
-    order = (table.c.priority.desc(), table.c.id)
-    chosen = select(table).where(open_, _is_hosted(hosting), due).order_by(*order).limit(most)
-    rows = [_row(row) for row in connection.execute(chosen.with_for_update(skip_locked=True))]
-    if not rows:
-        return []
-    now = workers.time_now(connection)
-    taken = [_taken(row, hosting, now) for row in rows]
-    for row, then in zip(rows, taken, strict=True):
-        connection.execute(update(table).where(table.c.id == row.id).values(_changes(then)))
-        _shift(connection, row.tenant, row.state, then.state)
-    return [row for row in taken if row.state == "running"]
-
-
-def _taken(row: WorkflowRunRow, hosting: Hosting, now: float) -> WorkflowRunRow:
-    """A run as it stands once it is claimed."""
-    claim = row.claim + 1
-    if row.state == "queued":
-        return replace(row, state="running", claim=claim, owner=hosting.worker, updated_at=now)
-    if row.recoveries >= hosting.most_recoveries:
-        error = _LATE.format(hosting.most_recoveries)
-        return replace(row, state="parked", claim=claim, owner="", error=error, updated_at=now)
-    return replace(row, claim=claim, owner=hosting.worker, recoveries=row.recoveries + 1, updated_at=now)
-
-
-def _changes(row: WorkflowRunRow) -> dict[str, object]:
-    return {
-        name: getattr(row, name) for name in ("state", "claim", "owner", "recoveries", "error", "updated_at")
-    }
-
-
-def _shift(connection: Connection, tenant: str, was: WorkflowState, now: WorkflowState) -> None:
-    """Move the tenant's counters with a run."""
-    queued = (now == "queued") - (was == "queued")
-    running = (now == "running") - (was == "running")
-    places.shift(connection, tenant, queued=queued, running=running)
-
-
 def end_leg(
     connection: Connection,
-    id: str,
-    claim: int,
+    row: WorkflowRunRow,
     state: WorkflowState,
     output: bytes | None = None,
     error: str = "",
     questions: Sequence[QuestionRow] = (),
 ) -> bool:
-    """Let a run go in a state, with what it asks; False where it belongs to somebody else by now."""
-    mine = (table.c.id == id) & (table.c.claim == claim) & (table.c.state == "running")
-    values: dict[str, object] = {
+    """Let a claimed run go in a state, with what it asks; False where it belongs to somebody else by now."""
+    mine = and_(table.c.id == row.id, table.c.claim == row.claim, table.c.state == "running")
+    now = workers.time_now(connection)
+    lasted = case((table.c.updated_at < now, now - table.c.updated_at), else_=0.0)
+    changes: dict[str, object] = {
         "state": state,
         "owner": "",
         "error": error,
-        "updated_at": workers.time_now(connection),
+        "updated_at": now,
+        "driven_seconds": table.c.driven_seconds + lasted,
     }
     if output is not None:
-        values["output"] = output
-    if connection.execute(update(table).where(mine).values(values)).rowcount != 1:
+        changes["output"] = output
+    told = connection.execute(update(table).where(mine).values(changes).returning(table.c.rolls_back)).first()
+    if told is None:
         return False
-    _shift(connection, _tenant(connection, id), "running", state)
+    shift(connection, row.tenant, "running", state)
     workflow_questions.ask(connection, questions)
     if state in OVER:
-        workflow_questions.withdraw(connection, id)
+        workflow_questions.withdraw(connection, row.id)
+    if state in OVER and told.rolls_back:
+        undo(connection, row)
     return True
 
 
 def reopen(connection: Connection, id: str, states: Sequence[WorkflowState]) -> bool:
-    """Queue a run again that stands in one of `states`; its recoveries are forgiven."""
-    row = _locked(connection, id)
-    if row is None or row.state not in states:
+    """Queue a run again that stands in one of `states`; its recoveries are forgiven. False where it does not, or where
+    its thread has gone on with another run."""
+    row = lock(connection, id)
+    if row is None or row.state not in states or not _is_latest(connection, row):
         return False
-    values = {"state": "queued", "recoveries": 0, "error": "", "cancel_asked": False}
-    connection.execute(update(table).where(table.c.id == id).values(values))
-    _shift(connection, row.tenant, row.state, "queued")
+    now = workers.time_now(connection)
+    changes = {"state": "queued", "recoveries": 0, "error": "", "cancel_asked": False, "updated_at": now}
+    connection.execute(update(table).where(table.c.id == id).values(changes))
+    shift(connection, row.tenant, row.state, "queued")
     return True
 
 
-def ask_cancel(connection: Connection, id: str) -> bool:
+def _is_latest(connection: Connection, row: WorkflowRunRow) -> bool:
+    mine = and_(table.c.tenant == row.tenant, table.c.thread == row.thread)
+    later = and_(mine, table.c.id > row.id, table.c.claim > 0)
+    return connection.scalar(select(table.c.id).where(later).limit(1)) is None
+
+
+def ask_cancel(connection: Connection, id: str, *, rolls_back: bool = False) -> bool:
     """Ask that a run ends; at once where nobody drives it. False where it is over, or there is none."""
-    row = _locked(connection, id)
+    row = lock(connection, id)
     if row is None or row.state in OVER:
         return False
     state: WorkflowState = "running" if row.state == "running" else "cancelled"
-    values = {"cancel_asked": True, "state": state, "updated_at": workers.time_now(connection)}
-    connection.execute(update(table).where(table.c.id == id).values(values))
-    _shift(connection, row.tenant, row.state, state)
+    changes: dict[str, object] = {
+        "cancel_asked": True,
+        "state": state,
+        "rolls_back": rolls_back,
+        "updated_at": workers.time_now(connection),
+    }
+    connection.execute(update(table).where(table.c.id == id).values(changes))
+    shift(connection, row.tenant, row.state, state)
     if state == "cancelled":
         workflow_questions.withdraw(connection, id)
+    if state == "cancelled" and rolls_back:
+        undo(connection, row)
     return True
 
 
-def _locked(connection: Connection, id: str) -> WorkflowRunRow | None:
-    row = connection.execute(select(table).where(table.c.id == id).with_for_update()).first()
-    return None if row is None else _row(row)
+def change_version(connection: Connection, id: str, version: str) -> None:
+    """Let a run that nobody drives go on under another version of its graph."""
+    connection.execute(update(table).where(table.c.id == id).values(version=version))
 
 
-def _tenant(connection: Connection, id: str) -> str:
-    return connection.scalar(select(table.c.tenant).where(table.c.id == id)) or ""
+def supersede(connection: Connection, row: WorkflowRunRow, now: float) -> None:
+    """A run's thread goes on in it: nothing more comes of the runs that wait there."""
+    others = and_(table.c.tenant == row.tenant, table.c.thread == row.thread, table.c.state == "waiting")
+    changes = {"state": "superseded", "updated_at": now}
+    changed = update(table).where(others, table.c.id != row.id).values(changes).returning(table.c.id)
+    for id in connection.scalars(changed).all():
+        workflow_questions.withdraw(connection, id)
+
+
+def undo(connection: Connection, row: WorkflowRunRow) -> None:
+    """Delete a run with all it did to its thread."""
+    thread = key_of(row.tenant, row.thread)
+    its = and_(checkpoint.c.thread == thread, checkpoint.c.run == row.id)
+    after = write.c.checkpoint.in_(select(checkpoint.c.id).where(its))
+    connection.execute(delete(write).where(write.c.thread == thread, after))
+    connection.execute(delete(checkpoint).where(its))
+    remove(connection, row.id)
+
+
+def remove(connection: Connection, id: str) -> None:
+    """Delete a run with its questions and events; its thread's checkpoints stay."""
+    workflow_questions.remove(connection, id)
+    workflow_events.remove(connection, id)
+    connection.execute(delete(table).where(table.c.id == id))
+
+
+def shift(connection: Connection, tenant: str, was: WorkflowState, now: WorkflowState) -> None:
+    """Move the tenant's counters with a run."""
+    queued = (now == "queued") - (was == "queued")
+    running = (now == "running") - (was == "running")
+    workflow_places.shift(connection, tenant, queued=queued, running=running)
 
 
 def standing(connection: Connection, ids: Collection[str]) -> list[RunStanding]:
@@ -244,5 +242,13 @@ def standing(connection: Connection, ids: Collection[str]) -> list[RunStanding]:
     return [RunStanding(row.id, row.claim, row.cancel_asked) for row in rows]
 
 
-def _row(row: Row[Any]) -> WorkflowRunRow:
-    return WorkflowRunRow(**row._mapping)
+def driven_by(worker: str) -> ColumnElement[bool]:
+    """Runs that a worker drives, or ought to."""
+    return and_(table.c.state == "running", table.c.owner == worker)
+
+
+def row_of(row: "Row[Any]") -> WorkflowRunRow:
+    """A row as it is selected."""
+    facts = dict(row._mapping)
+    del facts["urgent_by"]
+    return WorkflowRunRow(**facts)

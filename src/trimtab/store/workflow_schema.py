@@ -1,5 +1,5 @@
 """The tables of hosted workflows, see `schema.py`. Times are epoch seconds; `LargeBinary` is JSON but for bodies of
-checkpoints and writes.
+checkpoints, writes and events.
 
 A thread's name is chosen by clients, so a thread is known by (tenant, id); checkpoints and writes know it as
 "tenant/id".
@@ -15,6 +15,7 @@ from sqlalchemy import (
     LargeBinary,
     PrimaryKeyConstraint,
     Table,
+    text,
 )
 
 from trimtab.store.schema import Words, metadata
@@ -38,13 +39,15 @@ thread = Table(
     Column("id", Words, nullable=False),
     Column("user", Words, nullable=False),
     Column("workflow", Words, nullable=False),
-    Column("metadata", LargeBinary, nullable=False),
+    Column("metadata", Words, nullable=False),
     Column("latest_run", Words, nullable=False),
     Column("created_at", Float, nullable=False),
     Column("updated_at", Float, nullable=False),
     Column("expires_at", Float),
     PrimaryKeyConstraint("tenant", "id"),
     Index("workflow_thread_updated", "tenant", "updated_at"),
+    Index("workflow_thread_idle", "updated_at"),
+    Index("workflow_thread_expires", "expires_at"),
 )
 
 run = Table(
@@ -63,10 +66,12 @@ run = Table(
     Column("claim", BigInteger, nullable=False),
     Column("owner", Words, nullable=False),
     Column("recoveries", Integer, nullable=False),
+    Column("driven_seconds", Float, nullable=False),
     Column("cancel_asked", Boolean, nullable=False),
     Column("rolls_back", Boolean, nullable=False),
     Column("priority", Integer, nullable=False),
     Column("deadline", Float),
+    Column("urgent_by", Float, nullable=False),
     Column("begin_at", Float, nullable=False),
     Column("created_at", Float, nullable=False),
     Column("updated_at", Float, nullable=False),
@@ -74,10 +79,10 @@ run = Table(
     Column("origin", Words, nullable=False),
     Column("input", LargeBinary, nullable=False),
     Column("terms", LargeBinary, nullable=False),
-    Column("metadata", LargeBinary, nullable=False),
+    Column("metadata", Words, nullable=False),
     Column("output", LargeBinary),
     Column("error", Words, nullable=False),
-    Index("workflow_run_state", "state", "priority", "id"),
+    Index("workflow_run_turn", "state", "tenant", text("priority DESC"), "urgent_by", "id"),
     Index("workflow_run_tenant", "tenant", "id"),
     Index("workflow_run_thread", "tenant", "thread", "id"),
     Index("workflow_run_updated", "state", "updated_at"),
@@ -167,7 +172,7 @@ assistant = Table(
     Column("description", Words, nullable=False),
     Column("config", LargeBinary, nullable=False),
     Column("context", LargeBinary, nullable=False),
-    Column("metadata", LargeBinary, nullable=False),
+    Column("metadata", Words, nullable=False),
     Column("created_at", Float, nullable=False),
     Column("updated_at", Float, nullable=False),
     PrimaryKeyConstraint("tenant", "id", "version"),
@@ -185,7 +190,7 @@ cron = Table(
     Column("schedule", Words, nullable=False),
     Column("timezone", Words, nullable=False),
     Column("payload", LargeBinary, nullable=False),
-    Column("metadata", LargeBinary, nullable=False),
+    Column("metadata", Words, nullable=False),
     Column("enabled", Boolean, nullable=False),
     Column("on_completed", Words, nullable=False),
     Column("end_at", Float),
@@ -207,6 +212,7 @@ item = Table(
     Column("created_at", Float, nullable=False),
     Column("updated_at", Float, nullable=False),
     Column("expires_at", Float),
+    Column("ttl_seconds", Float),
     PrimaryKeyConstraint("tenant", "namespace", "key"),
     Index("workflow_item_expires", "expires_at"),
 )

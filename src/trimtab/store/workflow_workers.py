@@ -12,13 +12,16 @@ _UNIX_DAY = 2_440_587.5
 
 
 class WorkerRow(msgspec.Struct, frozen=True):
-    """A worker. `seen_at` is epoch seconds; a draining one takes no more runs."""
+    """A worker. `seen_at` is epoch seconds; a draining one takes no more runs; `partitions` are separated by blanks;
+    `driven` counts the runs it drives."""
 
     id: str
     host: str
     pid: int
     seen_at: float
     draining: bool
+    partitions: str = ""
+    driven: int = 0
 
 
 def time_now(connection: Connection) -> float:
@@ -29,14 +32,20 @@ def time_now(connection: Connection) -> float:
     return float(connection.scalar(select(told)) or 0.0)
 
 
-def beat(connection: Connection, id: str, host: str, pid: int, draining: bool) -> float:
-    """Say that a worker lives; the database's time."""
+def beat(connection: Connection, worker: WorkerRow) -> float:
+    """Say that a worker lives; the database's time, which is what is noted as `seen_at`."""
     now = time_now(connection)
     insert: Any = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(table)
-    row = {"id": id, "host": host, "pid": pid, "seen_at": now, "draining": draining}
-    changed = {"seen_at": now, "draining": draining}
+    row = msgspec.structs.asdict(worker) | {"seen_at": now}
+    changed = {name: row[name] for name in ("seen_at", "draining", "driven")}
     connection.execute(insert.values(row).on_conflict_do_update(index_elements=["id"], set_=changed))
     return now
+
+
+def alive(connection: Connection, since: float) -> list[WorkerRow]:
+    """The workers heard of since a moment."""
+    rows = connection.execute(select(table).where(table.c.seen_at >= since).order_by(table.c.id))
+    return [WorkerRow(**row._mapping) for row in rows]
 
 
 def leave(connection: Connection, id: str) -> None:
@@ -47,7 +56,7 @@ def leave(connection: Connection, id: str) -> None:
 def find(connection: Connection, id: str) -> WorkerRow | None:
     """A worker by its id."""
     row = connection.execute(select(table).where(table.c.id == id)).first()
-    return None if row is None else WorkerRow(*row)
+    return None if row is None else WorkerRow(**row._mapping)
 
 
 def forget(connection: Connection, before: float) -> int:

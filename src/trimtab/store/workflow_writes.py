@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, and_, delete, select, true
 from sqlalchemy.dialects import postgresql, sqlite
 
+from trimtab.store.workflow_checkpoints import STEP_MARK
 from trimtab.store.workflow_schema import write as table
 
 _KEY = ["thread", "namespace", "checkpoint", "task", "position"]
@@ -50,3 +51,18 @@ def of_checkpoint(connection: Connection, thread: str, namespace: str, checkpoin
 def remove(connection: Connection, thread: str) -> None:
     """Delete a thread's writes."""
     connection.execute(delete(table).where(table.c.thread == thread))
+
+
+def remove_before(
+    connection: Connection, thread: str, id: str, namespace: str | None = None, *, but: str = ""
+) -> None:
+    """Delete what was written after a thread's checkpoints before one, but not what was after `but`."""
+    mine = and_(table.c.thread == thread, table.c.checkpoint < id, table.c.checkpoint != but)
+    which = true() if namespace is None else table.c.namespace == namespace
+    connection.execute(delete(table).where(mine, which))
+
+
+def remove_steps_before(connection: Connection, thread: str, id: str) -> None:
+    """Delete what subgraphs wrote in single steps before a checkpoint."""
+    mine = and_(table.c.thread == thread, table.c.checkpoint < id, table.c.namespace.contains(STEP_MARK))
+    connection.execute(delete(table).where(mine))

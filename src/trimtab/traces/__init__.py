@@ -17,6 +17,7 @@ from trimtab.traces.retention import Pruned, Retention, prune
 from trimtab.traces.runs import completed_at, find_run, list_runs, standing_of
 from trimtab.traces.spans import Spans
 from trimtab.traces.tree import CallNode, RunTree, StepNode, read_tree, read_tree_with_content
+from trimtab.traces.tree_json import tree_json
 
 __all__ = [
     "CallNode",
@@ -55,5 +56,6 @@ __all__ = [
     "read_tree_with_content",
     "request_before",
     "standing_of",
+    "tree_json",
     "write_lines",
 ]

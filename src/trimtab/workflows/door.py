@@ -1,6 +1,7 @@
 """The door for model calls of hosted graphs: a request that never leaves the process, put to `dispatch` with the
 run, step, tenant, priority and deadline it belongs to."""
 
+import hashlib
 import logging
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
@@ -42,27 +43,27 @@ class CallDoor:
     ) -> None:
         self._dispatch, self._clock, self._paths, self._tell = dispatch, clock, paths, tell
 
-    async def answer(self, method: str, path: str, body: bytes) -> Answer:
-        """Serve one request of a node; what goes wrong is told as the gateway tells it."""
+    async def answer(self, method: str, path: str, body: bytes, own_key: str = "") -> Answer:
+        """Serve one request of a node; what goes wrong is told as the gateway tells it. `own_key` is the
+        idempotency key the node gave itself."""
         surface = self._paths.get(path.partition("?")[0])
         try:
             if surface is None or method != "POST":
                 raise NotFound(f"hosted graphs can POST to {', '.join(self._paths)}, not {method} {path}")
-            return await self._serve(surface, body)
+            return await self._serve(surface, body, own_key)
         except CallError as error:
             status, shown, headers = self._tell(error, surface or "chat")
             return Answer(status, {"content-type": "application/json", **headers}, shown)
 
-    async def _serve(self, surface: Surface, body: bytes) -> Answer:
+    async def _serve(self, surface: Surface, body: bytes, own_key: str) -> Answer:
         place = RUN.get()
         if place is None:
             raise Forbidden(
                 "this call belongs to no run: it was made outside of a hosted graph, or in a thread started without "
                 "its context (use contextvars.copy_context().run)"
             )
-        reply = await self._ask(
-            Inbound(surface, body, hints=self._hints(place), bearer=_bearer(place)), place
-        )
+        hints = self._hints(place, body, own_key)
+        reply = await self._ask(Inbound(surface, body, hints=hints, bearer=_bearer(place)), place)
         headers = dict(reply.headers)
         if isinstance(reply, PlainReply):
             return Answer(200, {"content-type": "application/json", **headers}, reply.body)
@@ -93,23 +94,30 @@ class CallDoor:
                 fault = _fault(error, place)
                 yield error_event(surface, fault.message, "api_error", fault.code)
 
-    def _hints(self, place: RunPlace) -> Hints:
+    def _hints(self, place: RunPlace, body: bytes, own_key: str) -> Hints:
         left = None if place.deadline is None else place.deadline - self._clock.now()
         if left is not None and left <= 0:
             raise DeadlineExceeded("the run's deadline passed before this call")
+        step = here()
         return Hints(
             run=place.run,
-            step=here().step,
+            step=step.step,
             workflow=place.workflow,
             user=place.user,
             priority=place.priority,
             timeout_seconds=left,
+            idempotency=_scoped(place, own_key) if own_key else place.name_call(step, body),
             source="hosted",
         )
 
 
 def _bearer(place: RunPlace) -> KeyFacts:
     return KeyFacts(id=place.key, tenant=place.tenant, user=place.user)
+
+
+def _scoped(place: RunPlace, key: str) -> str:
+    """A node's own key, told apart from other tenants'."""
+    return hashlib.sha256(msgspec.json.encode((place.tenant, key))).hexdigest()
 
 
 def _fault(error: Exception, place: RunPlace) -> CallError:

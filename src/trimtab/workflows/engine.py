@@ -4,10 +4,11 @@
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from contextvars import Context
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,9 @@ from trimtab.core.errors import StoreUnavailable
 
 SQLITE_FILE = "dbos.sqlite"
 _APPLICATION = "trimtab"
+_LEG = "leg"
+_OVER = ["SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"]
+_MOST_OPEN = 10_000
 # Legs are ours to take over, never DBOS's: all processes of a house count as one version.
 _VERSION = "legs-1"
 _PRAGMAS = ("busy_timeout=30000", "foreign_keys=ON", "synchronous=NORMAL")
@@ -46,7 +50,7 @@ class Engine:
             _log.addHandler(_Onward())
         DBOS(config=self._config())
 
-        @DBOS.workflow(name="leg")
+        @DBOS.workflow(name=_LEG)
         async def leg(run: str, claim: int) -> str:
             # Out of DBOS's context: its decorated functions, called in a node, are plain functions there.
             return await asyncio.get_running_loop().create_task(_of(drive(run, claim)), context=Context())
@@ -68,6 +72,19 @@ class Engine:
     async def write_off(self, run: str, claim: int) -> None:
         """Note that a leg was given up with its worker."""
         await DBOS.cancel_workflows_async([f"{run}:{claim}"])
+
+    async def forget(self, before: float, living: Collection[str], most: int) -> int:
+        """Delete up to `most` legs that were over before a moment (epoch seconds), and of those begun before it the
+        ones that nobody will end, their worker not being among the `living`; returns how many."""
+        moment = datetime.fromtimestamp(before, UTC).isoformat()
+        named: dict[str, Any] = {"name": _LEG, "load_input": False, "load_output": False}
+        over = await DBOS.list_workflows_async(status=_OVER, completed_before=moment, limit=most, **named)
+        open_ = await DBOS.list_workflows_async(status="PENDING", end_time=moment, limit=_MOST_OPEN, **named)
+        left = [leg for leg in open_ if leg.executor_id not in living][:most]
+        ids = [leg.workflow_id for leg in (*over, *left)]
+        if ids:
+            await DBOS.delete_workflows_async(ids)
+        return len(ids)
 
     async def close(self) -> None:
         """End, once the legs that were begun have noted their outcome."""

@@ -12,28 +12,40 @@ import inspect
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
 from contextvars import copy_context
-from typing import Any
+from typing import Any, TypeAlias
 
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph import StateGraph
 from langgraph.pregel import Pregel
+from langgraph.store.base import BaseStore
 
 from trimtab.core.errors import ConfigError
 
+Graph: TypeAlias = Pregel[Any, Any, Any, Any]
 _DIGEST_LENGTH = 12
 
 
 class HostedGraph:
     """A graph under its workflow's name. `version` tells graphs apart that cannot go on with each other's runs."""
 
-    def __init__(self, workflow: str, graph: "Pregel[Any, Any, Any, Any]", named: str) -> None:
+    def __init__(self, workflow: str, graph: Graph, named: str) -> None:
         self.workflow, self._graph = workflow, graph
         self.version = version_of(graph, named)
 
-    def copy_for(self, saver: BaseCheckpointSaver[str], pool: Executor) -> "Pregel[Any, Any, Any, Any]":
-        """The graph to drive for one run."""
+    @property
+    def graph(self) -> Graph:
+        """The graph as its author made it; not to be changed or driven."""
+        return self._graph
+
+    def copy_for(
+        self, saver: BaseCheckpointSaver[str], pool: Executor, store: BaseStore | None = None
+    ) -> Graph:
+        """The graph to drive for one run; a store of its own stays."""
         nodes = {name: _pooled(node, pool) for name, node in self._graph.nodes.items()}
-        return self._graph.copy(update={"nodes": nodes, "checkpointer": saver})
+        update: dict[str, Any] = {"nodes": nodes, "checkpointer": saver}
+        if self._graph.store is None and store is not None:
+            update["store"] = store
+        return self._graph.copy(update=update)
 
 
 def load_graph(workflow: str, target: str, named: str = "") -> HostedGraph:
@@ -52,7 +64,7 @@ def load_graph(workflow: str, target: str, named: str = "") -> HostedGraph:
     return HostedGraph(workflow, _compiled(_made(found, target), target), named)
 
 
-def version_of(graph: "Pregel[Any, Any, Any, Any]", named: str) -> str:
+def version_of(graph: Graph, named: str) -> str:
     """`named` and a digest of what a checkpoint depends on: nodes, what wakes them, and the channels between."""
     lines = [f"channel {name} {type(channel).__name__}" for name, channel in sorted(graph.channels.items())]
     for name, node in sorted(graph.nodes.items()):
@@ -83,7 +95,7 @@ def _made(found: object, target: str) -> object:
     return made
 
 
-def _compiled(made: object, target: str) -> "Pregel[Any, Any, Any, Any]":
+def _compiled(made: object, target: str) -> Graph:
     if isinstance(made, StateGraph):
         try:
             made = made.compile()

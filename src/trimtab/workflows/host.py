@@ -7,31 +7,41 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import Mapping
+import uuid
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
+from typing import Literal
 
 import msgspec
+from langgraph.store.base import BaseStore
 from sqlalchemy import Connection
 
 from trimtab.config import HostingSettings
 from trimtab.core import Clock, IdSource
-from trimtab.core.errors import NotFound, QueueFull, StoreUnavailable
+from trimtab.core.errors import NotFound, StoreUnavailable
 from trimtab.store import (
     Database,
+    Event,
     Hosting,
     Limits,
+    WorkerRow,
     WorkflowRunRow,
-    workflow_places,
+    workflow_claims,
+    workflow_events,
     workflow_runs,
+    workflow_threads,
     workflow_workers,
 )
+from trimtab.workflows.admission import Admitted, admit
 from trimtab.workflows.batch import Batch, patiently
 from trimtab.workflows.engine import Engine
+from trimtab.workflows.feed import Feed, listen
 from trimtab.workflows.graphs import HostedGraph
 from trimtab.workflows.inbox import answers_to, questions_of
 from trimtab.workflows.leg import Leg, LegEnd
+from trimtab.workflows.order import Order
 from trimtab.workflows.saver import RunSaver
 from trimtab.workflows.values import input_of
 
@@ -39,21 +49,10 @@ _BEATS_A_LEASE = 4
 _FORGET_LEASES = 360
 _LOOK_SECONDS = 0.05
 _AWAY_SECONDS = 1.0
-_RETRY_SECONDS = 5.0
 _log = logging.getLogger(__name__)
 
 
-class Order(msgspec.Struct, frozen=True):
-    """A run that is asked for. `input` is JSON; `deadline` is epoch seconds; `waits`: it may begin later."""
-
-    workflow: str
-    input: bytes
-    tenant: str = "default"
-    user: str = ""
-    key: str = ""
-    priority: int = 0
-    deadline: float | None = None
-    waits: bool = False
+Before = Callable[[Connection, WorkflowRunRow], None]
 
 
 class Host:
@@ -69,16 +68,24 @@ class Host:
         worker: str,
         clock: Clock,
         ids: IdSource,
+        store_of: Callable[[str], BaseStore],
     ) -> None:
-        self._limits, self._asked = limits, asyncio.Event()
+        self._limits, self._asked, self._store_of = limits, asyncio.Event(), store_of
         self._settings, self._graphs, self._database, self._engine = settings, graphs, database, engine
         self.worker, self._clock, self._ids = worker, clock, ids
         versions = frozenset((name, graph.version) for name, graph in graphs.items())
-        self._hosting = Hosting(worker, versions, settings.lease_seconds, settings.most_recoveries)
+        self._hosting = Hosting(
+            worker,
+            versions,
+            settings.lease_seconds,
+            settings.most_recoveries,
+            frozenset(settings.partitions or ("",)),
+        )
         self._batch = Batch(database)
         self._pool = ThreadPoolExecutor(settings.threads, thread_name_prefix="nodes")
         self._legs: dict[str, Leg] = {}
-        self._takes = self._draining = False
+        self._feeds: dict[str, Feed] = {}
+        self._begins, self._takes, self._draining = True, False, False
 
     async def open(self) -> None:
         """Take our place among the workers. Raises StoreUnavailable."""
@@ -94,6 +101,10 @@ class Host:
         """From now on take over what waits, and what dead workers left."""
         self._takes = True
 
+    def leave_runs(self) -> None:
+        """Drive nothing: what is started here is queued for workers."""
+        self._begins = False
+
     async def run(self) -> None:
         """Commit checkpoints and beat, until cancelled."""
         async with asyncio.TaskGroup() as group:
@@ -101,52 +112,69 @@ class Host:
             group.create_task(self._beat_on())
             group.create_task(self._take_on())
 
-    async def start(self, order: Order) -> WorkflowRunRow:
-        """A new run: driven here at once where its tenant has a place for it, queued else.
+    async def start(self, order: Order, before: Before | None = None) -> WorkflowRunRow:
+        """A new run: driven here at once where its tenant has a place for it, queued else. `before` it stands, in the
+        transaction of its admission, more may be written.
 
-        Raises NotFound, BadRequest, QueueFull (then nothing of it is left), StoreUnavailable.
+        Raises NotFound, BadRequest, Conflict, RateLimited, QueueFull (then nothing of it is left), StoreUnavailable.
         """
         graph = self._graphs.get(order.workflow)
         if graph is None:
             hosted = ", ".join(sorted(self._graphs)) or "none"
             raise NotFound(f"no workflow {order.workflow!r} is hosted here (hosted: {hosted})")
         input_of(order.input)
-        now = self._clock.now()
-        id = self._ids.new(now)
-        row = WorkflowRunRow(
-            id=id,
-            thread=id,
-            version=graph.version,
-            state="queued",
-            claim=0,
-            owner="",
-            recoveries=0,
-            cancel_asked=False,
-            created_at=now,
-            updated_at=now,
-            **{name: getattr(order, name) for name in order.__struct_fields__ if name != "waits"},
-        )
-        at_once = not (order.waits or self._draining)
-        row = await self._database.run(lambda connection: self._admit(connection, row, at_once))
-        if row.state == "running":
-            await self._begin(row)
+        limits, now = self._limits.of(order.tenant), self._clock.now()
+        row = self._row(order, graph.version, limits.partition, now)
+        mine = limits.partition in self._hosting.partitions
+        at_once = mine and not (order.waits or order.begin_at > now or self._draining or not self._begins)
+
+        def work(connection: Connection) -> Admitted:
+            admitted = admit(connection, order, row, limits, at_once=at_once)
+            if before is not None:
+                before(connection, admitted.row)
+            return admitted
+
+        admitted = await self._database.run(work)
+        self._stop(admitted.displaced, "cancelled")
+        if admitted.row.state == "running":
+            await self._begin(admitted.row)
         else:
             self._asked.set()
-        return row
+        return admitted.row
 
-    def _admit(self, connection: Connection, row: WorkflowRunRow, at_once: bool) -> WorkflowRunRow:
-        limits = self._limits.of(row.tenant)
-        state = workflow_places.admit(connection, row.tenant, limits, at_once=at_once)
-        if state is None:
-            raise QueueFull(
-                f"tenant {row.tenant!r} has {limits.queued} runs waiting, as many as it may "
-                "([[tenant]] max_queued_runs)",
-                retry_after_seconds=_RETRY_SECONDS,
-            )
-        if state == "running":
-            row = msgspec.structs.replace(row, state=state, claim=1, owner=self.worker)
-        workflow_runs.add(connection, row)
-        return row
+    def _row(self, order: Order, version: str, partition: str, now: float) -> WorkflowRunRow:
+        return WorkflowRunRow(
+            id=self._ids.new(now),
+            tenant=order.tenant,
+            user=order.user,
+            key=order.key,
+            workflow=order.workflow,
+            version=version,
+            assistant=order.assistant,
+            thread=order.thread or str(uuid.uuid4()),
+            partition=partition,
+            state="queued",
+            claim=0,
+            owner=self.worker,
+            recoveries=0,
+            cancel_asked=False,
+            priority=order.priority,
+            deadline=order.deadline,
+            begin_at=order.begin_at,
+            created_at=now,
+            updated_at=now,
+            multitask=order.multitask,
+            origin=order.origin,
+            input=order.input,
+            terms=msgspec.json.encode(order.terms),
+            metadata=order.metadata.decode(),
+        )
+
+    def _stop(self, runs: Iterable[str], why: Literal["cancelled", "lost"]) -> None:
+        for run in runs:
+            leg = self._legs.get(run)
+            if leg is not None:
+                leg.stop(why)
 
     async def wait(self, id: str) -> WorkflowRunRow:
         """The run, once it is neither queued nor driven, here or elsewhere. Raises NotFound."""
@@ -159,12 +187,16 @@ class Host:
                 return row
             await asyncio.sleep(_LOOK_SECONDS)
 
-    async def find(self, id: str) -> WorkflowRunRow:
-        """A run. Raises NotFound."""
+    async def find(self, id: str, tenant: str | None = None) -> WorkflowRunRow:
+        """A run; of a tenant, where one is named. Raises NotFound."""
         row = await patiently(self._database, lambda connection: workflow_runs.find(connection, id))
-        if row is None:
+        if row is None or tenant not in (None, row.tenant):
             raise NotFound(f"there is no hosted run {id!r}", code="run_not_found")
         return row
+
+    def listen(self, id: str, after: int = -1) -> AsyncGenerator[Event, None]:
+        """A run's events after one, as they come, until it is neither queued nor driven."""
+        return listen(self._database, self._feeds.get, id, after)
 
     async def take(self, id: str) -> WorkflowRunRow | None:
         """Go on with a run that no living worker drives; None where one does. Raises NotFound."""
@@ -180,7 +212,7 @@ class Host:
         if row.state == "running" and self._is_alive(connection, row.owner):
             return None
         workflow_runs.reopen(connection, id, ("parked", "failed"))
-        return workflow_runs.claim_one(connection, self._hosting, id)
+        return workflow_claims.claim_one(connection, self._hosting, id)
 
     def _is_alive(self, connection: Connection, worker: str) -> bool:
         known = workflow_workers.find(connection, worker)
@@ -190,14 +222,17 @@ class Host:
             return False
         return known.seen_at >= workflow_workers.time_now(connection) - self._settings.lease_seconds
 
-    async def cancel(self, id: str) -> bool:
-        """Ask that a run ends; the call under way is ended too. False where it is over already. Raises NotFound."""
-        asked = await patiently(self._database, lambda connection: workflow_runs.ask_cancel(connection, id))
-        if not asked:
+    async def cancel(self, id: str, *, rolls_back: bool = False) -> bool:
+        """Ask that a run ends; the call under way is ended too; `rolls_back`: it and what it did are deleted then.
+
+        False where it is over already. Raises NotFound.
+        """
+        work = partial(workflow_runs.ask_cancel, id=id, rolls_back=rolls_back)
+        asked = await patiently(self._database, work)
+        if asked:
+            self._stop((id,), "cancelled")
+        else:
             await self.find(id)
-        leg = self._legs.get(id)
-        if asked and leg is not None:
-            leg.stop("cancelled")
         return asked
 
     async def _begin(self, row: WorkflowRunRow) -> None:
@@ -220,25 +255,48 @@ class Host:
         if leg is None or leg.row.claim != claim:
             return "lost"
         graph = self._graphs[leg.row.workflow]
-        saver = RunSaver(self._database, self._batch, run, claim)
+        saver = RunSaver(self._database, self._batch, leg.row)
+        feed = await self._feed(leg)
         try:
-            return await self._end(leg.row, await self._driven(leg, graph, saver))
+            end = await self._driven(leg, graph, saver, feed)
+            return await self._end(leg.row, end, forgets=leg.terms.on_completion == "delete")
         finally:
+            await self._close(run, feed)
             self._legs.pop(run, None)
             leg.ended.set()
             self._asked.set()
 
-    async def _driven(self, leg: Leg, graph: HostedGraph, saver: RunSaver) -> LegEnd:
+    async def _feed(self, leg: Leg) -> Feed | None:
+        if not leg.terms.streamed:
+            return None
+        row = leg.row
+        last = await patiently(self._database, lambda connection: workflow_events.last(connection, row.id))
+        feed = self._feeds[row.id] = Feed(self._database, self._clock, row.id, last + 1)
+        feed.say("metadata", msgspec.json.encode({"run_id": row.id, "attempt": row.claim}))
+        return feed
+
+    async def _close(self, run: str, feed: Feed | None) -> None:
+        if feed is not None:
+            await feed.close()
+            self._feeds.pop(run, None)
+
+    async def _driven(self, leg: Leg, graph: HostedGraph, saver: RunSaver, feed: Feed | None) -> LegEnd:
+        tell = None if feed is None else feed.say
         try:
             answers = await answers_to(self._database, leg.row.id)
-            return await leg.drive(graph.copy_for(saver, self._pool), saver, self._clock, answers)
+            copied = graph.copy_for(saver, self._pool, self._store_of(leg.row.tenant))
+            end = await leg.drive(copied, saver, self._clock, answers, tell)
         except (
             Exception
         ) as error:  # a fault of ours ends the run, visibly, instead of leaving it driven by nobody
             _log.exception("run %s failed by a fault of ours", leg.row.id)
-            return LegEnd("failed", error=f"a fault of the house: {type(error).__name__}: {error}")
+            end = LegEnd("failed", error=f"a fault of the house: {type(error).__name__}: {error}")
+        if feed is not None and end.state == "failed":
+            kind, _, message = end.error.partition(": ")
+            feed.say("error", msgspec.json.encode({"error": kind, "message": message or kind}))
+        return end
 
-    async def _end(self, row: WorkflowRunRow, end: LegEnd) -> str:
+    async def _end(self, row: WorkflowRunRow, end: LegEnd, *, forgets: bool = False) -> str:
         state = end.state
         if state == "lost":
             _log.warning("run %s is another worker's by now; this one stops driving it", row.id)
@@ -246,9 +304,10 @@ class Host:
 
         def work(connection: Connection) -> bool:
             questions = questions_of(row, end.interrupts, workflow_workers.time_now(connection))
-            return workflow_runs.end_leg(
-                connection, row.id, row.claim, state, end.output, end.error, questions
-            )
+            ended = workflow_runs.end_leg(connection, row, state, end.output, end.error, questions)
+            if ended and forgets and state in workflow_runs.OVER:
+                workflow_threads.forget(connection, row.tenant, row.thread)
+            return ended
 
         return state if await patiently(self._database, work) else "lost"
 
@@ -266,11 +325,20 @@ class Host:
                 _log.exception("a beat failed; the next one follows")
 
     async def _beat(self) -> None:
-        host, pid, draining = socket.gethostname(), os.getpid(), self._draining
         old = _FORGET_LEASES * self._settings.lease_seconds
+        partitions = " ".join(sorted(self._hosting.partitions))
+        me = WorkerRow(
+            self.worker,
+            socket.gethostname(),
+            os.getpid(),
+            0.0,
+            self._draining or not self._takes,
+            partitions,
+            len(self._legs),
+        )
 
         def work(connection: Connection) -> None:
-            now = workflow_workers.beat(connection, self.worker, host, pid, draining)
+            now = workflow_workers.beat(connection, me)
             workflow_workers.forget(connection, now - old)
 
         await self._database.run(work)
@@ -307,16 +375,24 @@ class Host:
     async def _take_queued(self) -> None:
         room = self._settings.runs - len(self._legs)
         if room > 0:
-            claim = partial(workflow_runs.claim_queued, hosting=self._hosting, limits=self._limits, most=room)
+            claim = partial(
+                workflow_claims.claim_queued, hosting=self._hosting, limits=self._limits, most=room
+            )
             for row in await self._database.run(claim):
                 await self._begin(row)
 
     async def _take_lost(self) -> None:
         room = self._settings.runs - len(self._legs)
-        if room > 0:
-            for row in await self._database.run(lambda c: workflow_runs.claim_lost(c, self._hosting, room)):
-                _log.info("run %s goes on here (claim %d)", row.id, row.claim)
-                await self._go_on(row)
+        driven = list(self._legs)
+        before = self._clock.now() - self._settings.lease_seconds
+
+        def work(connection: Connection) -> list[WorkflowRunRow]:
+            lost = workflow_claims.claim_lost(connection, self._hosting, room) if room > 0 else []
+            return lost + workflow_claims.claim_dropped(connection, self._hosting, driven, before)
+
+        for row in await self._database.run(work):
+            _log.info("run %s goes on here (claim %d)", row.id, row.claim)
+            await self._go_on(row)
 
     async def drain(self, seconds: float) -> None:
         """End the legs after the steps under way, at the latest after `seconds`; others go on with the runs."""

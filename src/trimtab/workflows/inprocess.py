@@ -89,7 +89,7 @@ def _async_motion(
             raise RuntimeError(
                 "an async client must run on the loop that drives its graph, not on one of its own"
             )
-        answer = await door.answer(request.method, request.url.raw_path.decode(), await request.aread())
+        answer = await door.answer(*_said(request), await request.aread(), _own_key(request))
         if isinstance(answer.content, bytes):
             return library.Response(answer.status, headers=answer.headers, content=answer.content)
         return library.Response(answer.status, headers=answer.headers, stream=Pieces(answer.content))
@@ -125,13 +125,22 @@ def _sync_motion(
             if asyncio.get_running_loop() is loop:
                 raise BlockedLoop
         answer: Answer = _wait(
-            door.answer(request.method, request.url.raw_path.decode(), request.read()), loop
+            door.answer(*_said(request), request.read(), _own_key(request)), loop
         )
         if isinstance(answer.content, bytes):
             return library.Response(answer.status, headers=answer.headers, content=answer.content)
         return library.Response(answer.status, headers=answer.headers, stream=Pieces(answer.content))
 
     return handle
+
+
+def _said(request: Any) -> tuple[str, str]:  # noqa: ANN401 - the library's type
+    return request.method, request.url.raw_path.decode()
+
+
+def _own_key(request: Any) -> str:  # noqa: ANN401 - the library's type
+    key: str = request.headers.get("idempotency-key", "")
+    return key
 
 
 class BlockedLoop(Exception):

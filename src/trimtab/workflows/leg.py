@@ -1,25 +1,27 @@
 """One leg of a run: from where its checkpoints say it stands to its end, an interrupt, a drain or a failure."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import aclosing
 from typing import Any, Literal
 
 import msgspec
-from langchain_core.runnables import RunnableConfig
 from langgraph.errors import GraphDrained
-from langgraph.pregel import Pregel
 from langgraph.runtime import RunControl
-from langgraph.types import Command
 
 from trimtab.core import Clock
 from trimtab.store import WorkflowRunRow, WorkflowState
 from trimtab.workflows.batch import LostRun
+from trimtab.workflows.begin import config_of, given_of
+from trimtab.workflows.graphs import Graph
+from trimtab.workflows.order import RunTerms
 from trimtab.workflows.place import RUN, RunPlace
 from trimtab.workflows.saver import RunSaver
-from trimtab.workflows.values import input_of, json_of
+from trimtab.workflows.streaming import INTERRUPT, Telling, Values, stream
+from trimtab.workflows.values import json_of
 
-INTERRUPT = "__interrupt__"
 _MOST_ERROR_CHARACTERS = 2_000
+Tell = Callable[[str, bytes], None]
 
 
 class LegEnd(msgspec.Struct, frozen=True):
@@ -35,7 +37,7 @@ class Leg:
     """Mutable, owned by the host as long as it runs. `ended` is set once the run's row says how."""
 
     def __init__(self, row: WorkflowRunRow) -> None:
-        self.row = row
+        self.row, self.terms = row, msgspec.json.decode(row.terms, type=RunTerms)
         self.control = RunControl()
         self.place = RunPlace(row.id, row.tenant, row.user, row.key, row.workflow, row.priority, row.deadline)
         self.ended = asyncio.Event()
@@ -44,12 +46,13 @@ class Leg:
 
     async def drive(
         self,
-        graph: "Pregel[Any, Any, Any, Any]",
+        graph: Graph,
         saver: RunSaver,
         clock: Clock,
         answers: Mapping[str, object],
+        tell: Tell | None = None,
     ) -> LegEnd:
-        """Run to the leg's end; `answers` are all that the run was ever given, by question."""
+        """Run to the leg's end; `answers` are all that the run was ever given, by question; `tell` hears its events."""
         self._task = task = asyncio.current_task()
         assert task is not None
         RUN.set(self.place)
@@ -58,7 +61,7 @@ class Leg:
             if self._why:
                 return LegEnd(self._why)
             async with asyncio.timeout(left) as timeout:
-                return _end(await self._values(graph, saver, answers))
+                return await self._driven(graph, saver, answers, tell)
         except LostRun:
             return LegEnd("lost")
         except GraphDrained:
@@ -76,17 +79,52 @@ class Leg:
             # What follows, noting the end, is not to be cancelled.
             self._task = None
 
-    async def _values(
-        self, graph: "Pregel[Any, Any, Any, Any]", saver: RunSaver, answers: Mapping[str, object]
-    ) -> Any:  # noqa: ANN401 - whatever the graph's output is
-        config: RunnableConfig = {
-            "configurable": {"thread_id": self.row.thread, "__pregel_strict_resume": True}
+    async def _driven(
+        self,
+        graph: Graph,
+        saver: RunSaver,
+        answers: Mapping[str, object],
+        tell: Tell | None,
+    ) -> LegEnd:
+        terms, config = self.terms, config_of(self.row, self.terms)
+        given = await given_of(graph, self.row, terms, saver, config, answers)
+        how: dict[str, Any] = {"durability": "sync", "control": self.control}
+        how |= {
+            name: value
+            for name, value in (
+                ("context", terms.context),
+                ("interrupt_before", terms.interrupt_before),
+                ("interrupt_after", terms.interrupt_after),
+            )
+            if value is not None
         }
-        if await saver.aget_tuple(config) is None:
-            given = input_of(self.row.input)
+        if tell is None:
+            values = await graph.ainvoke(given, config, **how)
         else:
-            given = await _answered(graph, config, answers)
-        return await graph.ainvoke(given, config, durability="sync", control=self.control)
+            values = await self._streamed(graph, given, config, how, tell)
+        end = _end(values)
+        stops = terms.interrupt_before is not None or terms.interrupt_after is not None
+        if end.state == "done" and stops:
+            config["configurable"].pop("checkpoint_id", None)
+            if (await graph.aget_state(config)).next:
+                return msgspec.structs.replace(end, state="waiting")
+        return end
+
+    async def _streamed(
+        self,
+        graph: Graph,
+        given: Any,  # noqa: ANN401 - the input of whatever graph
+        config: Any,  # noqa: ANN401 - LangGraph's own
+        how: dict[str, Any],
+        tell: Tell,
+    ) -> Any:  # noqa: ANN401 - whatever the graph's output is
+        values, terms = Values(), self.terms
+        telling = Telling(terms.stream_mode, subgraphs=terms.stream_subgraphs)
+        events = stream(graph, given, config, terms.stream_mode, telling, values, **how)
+        async with aclosing(events):
+            async for name, said in events:
+                tell(name, json_of(said))
+        return values.whole
 
     def drain(self) -> None:
         """End after the step under way."""
@@ -103,15 +141,3 @@ class Leg:
 def _end(values: Any) -> LegEnd:  # noqa: ANN401 - whatever the graph's output is
     interrupts = tuple(values.get(INTERRUPT) or ()) if isinstance(values, dict) else ()
     return LegEnd("waiting" if interrupts else "done", json_of(values), interrupts=interrupts)
-
-
-async def _answered(
-    graph: "Pregel[Any, Any, Any, Any]", config: RunnableConfig, answers: Mapping[str, object]
-) -> "Command[Any] | None":
-    """The answers to what the graph waits for now. An older leg may have handed in some of them already."""
-    if not answers:
-        return None
-    state = await graph.aget_state(config, subgraphs=True)
-    pending = {interrupted.id for interrupted in state.interrupts}
-    resume = {id: value for id, value in answers.items() if id in pending}
-    return Command(resume=resume) if resume else None

@@ -1,11 +1,15 @@
 """Where the code is: which run (a context variable, set once a leg) and which step of it (told by LangGraph)."""
 
+import hashlib
 import threading
 from concurrent.futures import Future
 from contextvars import ContextVar
 from typing import Any
 
 import msgspec
+
+
+_DIGEST_BYTES = 8
 
 
 class RunPlace:
@@ -23,8 +27,21 @@ class RunPlace:
     ) -> None:
         self.run, self.tenant, self.user, self.key, self.workflow = run, tenant, user, key, workflow
         self.priority, self.deadline = priority, deadline
+        self._named: dict[str, int] = {}
         self._waiting: set[Future[Any]] = set()
         self._lock = threading.Lock()
+
+    def name_call(self, step: "StepPlace", body: bytes) -> str:
+        """A name for a call of a node that is the same when the node is driven again: the run, the node's task, which
+        attempt of it, which call of this body, and the body. '' outside of nodes."""
+        if not step.task:
+            return ""
+        digest = hashlib.blake2b(body, digest_size=_DIGEST_BYTES).hexdigest()
+        with self._lock:
+            known = f"{step.task}:{step.attempt}:{digest}"
+            ordinal = self._named.get(known, 0)
+            self._named[known] = ordinal + 1
+        return f"{self.run}:{step.task}:{step.attempt}:{ordinal}:{digest}"
 
     def note(self, future: "Future[Any]") -> None:
         """A thread waits for a call."""

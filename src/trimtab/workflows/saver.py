@@ -1,10 +1,11 @@
-"""A LangGraph checkpoint saver for one leg of one run, over our own tables: fenced by the run's claim, committed
-together with all other runs of the process.
+"""LangGraph checkpoint savers over our own tables: for a leg, fenced by the run's claim and committed together with all
+other runs of the process; for looking at a thread and changing its state, while no run is open in it.
 
 Protocol: langgraph-checkpoint 4 (`BaseCheckpointSaver`), whose stock savers it agrees with on order and replacing.
 """
 
 import random
+from abc import abstractmethod
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
@@ -22,19 +23,34 @@ from langgraph.checkpoint.base import (
 )
 from sqlalchemy import Connection
 
-from trimtab.store import CheckpointRow, Database, WriteRow, workflow_checkpoints, workflow_writes
+from trimtab.core.errors import Conflict
+from trimtab.store import (
+    CheckpointRow,
+    Database,
+    WorkflowRunRow,
+    WriteRow,
+    key_of,
+    workflow_checkpoints,
+    workflow_runs,
+    workflow_threads,
+    workflow_writes,
+)
 from trimtab.workflows.batch import Batch, Item, patiently
 
 _json = msgspec.json.Encoder(enc_hook=str)
 _Found = tuple[CheckpointRow, list[WriteRow]]
 
 
-class RunSaver(BaseCheckpointSaver[str]):
-    """Writes raise LostRun once the run was claimed anew."""
+class ThreadSaver(BaseCheckpointSaver[str]):
+    """Reads a tenant's threads; LangGraph knows them by their plain ids."""
 
-    def __init__(self, database: Database, batch: Batch, run: str, claim: int) -> None:
+    def __init__(self, database: Database, tenant: str, run: str) -> None:
         super().__init__()
-        self._database, self._batch, self._run, self._claim = database, batch, run, claim
+        self._database, self._tenant, self._run = database, tenant, run
+
+    @abstractmethod
+    async def _keep(self, item: Item) -> None:
+        """Make durable what is handed in."""
 
     def get_next_version(self, current: str | None, channel: None) -> str:
         """A channel's next version: a growing number, and a random part that tells branches apart."""
@@ -48,11 +64,11 @@ class RunSaver(BaseCheckpointSaver[str]):
         metadata: CheckpointMetadata,
         new_versions: ChannelVersions,
     ) -> RunnableConfig:
-        """Write a checkpoint. Raises LostRun."""
+        """Write a checkpoint. Raises what `_keep` raises."""
         place = config["configurable"]
         kind, body = self.serde.dumps_typed(checkpoint)
         row = CheckpointRow(
-            thread=place["thread_id"],
+            thread=key_of(self._tenant, place["thread_id"]),
             namespace=place["checkpoint_ns"],
             id=checkpoint["id"],
             run=self._run,
@@ -61,17 +77,17 @@ class RunSaver(BaseCheckpointSaver[str]):
             body=body,
             metadata=_json.encode(get_serializable_checkpoint_metadata(config, metadata)),
         )
-        await self._batch.put(Item(self._run, self._claim, checkpoints=(row,)))
-        return _config(row.thread, row.namespace, row.id)
+        await self._keep(Item(self._run, 0, checkpoints=(row,)))
+        return _config(place["thread_id"], row.namespace, row.id)
 
     async def aput_writes(
         self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
     ) -> None:
-        """Write what a task did. Raises LostRun."""
+        """Write what a task did. Raises what `_keep` raises."""
         place = config["configurable"]
         rows = tuple(
             WriteRow(
-                place["thread_id"],
+                key_of(self._tenant, place["thread_id"]),
                 place["checkpoint_ns"],
                 place["checkpoint_id"],
                 task_id,
@@ -83,14 +99,14 @@ class RunSaver(BaseCheckpointSaver[str]):
             for at, (channel, value) in enumerate(writes)
         )
         if all(channel in WRITES_IDX_MAP for channel, _ in writes):
-            await self._batch.put(Item(self._run, self._claim, replaced=rows))
+            await self._keep(Item(self._run, 0, replaced=rows))
         else:
-            await self._batch.put(Item(self._run, self._claim, kept=rows))
+            await self._keep(Item(self._run, 0, kept=rows))
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         """A checkpoint with what was written after it; the latest where none is named."""
         place = config["configurable"]
-        thread, namespace = place["thread_id"], place.get("checkpoint_ns", "")
+        thread, namespace = key_of(self._tenant, place["thread_id"]), place.get("checkpoint_ns", "")
         id = get_checkpoint_id(config) or ""
 
         def work(connection: Connection) -> _Found | None:
@@ -100,7 +116,7 @@ class RunSaver(BaseCheckpointSaver[str]):
             return row, workflow_writes.of_checkpoint(connection, thread, namespace, row.id)
 
         found = await patiently(self._database, work)
-        return None if found is None else self._tuple(*found)
+        return None if found is None else self._tuple(place["thread_id"], *found)
 
     async def alist(
         self,
@@ -117,7 +133,7 @@ class RunSaver(BaseCheckpointSaver[str]):
         def work(connection: Connection) -> list[_Found]:
             rows = workflow_checkpoints.history(
                 connection,
-                place["thread_id"],
+                key_of(self._tenant, place["thread_id"]),
                 place.get("checkpoint_ns"),
                 id=place.get("checkpoint_id") or "",
                 before=earlier,
@@ -130,7 +146,7 @@ class RunSaver(BaseCheckpointSaver[str]):
 
         told = 0
         for found in await patiently(self._database, work):
-            listed = self._tuple(*found)
+            listed = self._tuple(place["thread_id"], *found)
             wanted = all(listed.metadata.get(name) == value for name, value in (filter or {}).items())
             if wanted and (limit is None or told < limit):
                 told += 1
@@ -138,24 +154,61 @@ class RunSaver(BaseCheckpointSaver[str]):
 
     async def adelete_thread(self, thread_id: str) -> None:
         """Delete all that is kept of a thread."""
+        thread = key_of(self._tenant, thread_id)
 
         def work(connection: Connection) -> None:
-            workflow_checkpoints.remove(connection, thread_id)
-            workflow_writes.remove(connection, thread_id)
+            workflow_checkpoints.remove(connection, thread)
+            workflow_writes.remove(connection, thread)
 
         await patiently(self._database, work)
 
-    def _tuple(self, row: CheckpointRow, writes: Sequence[WriteRow]) -> CheckpointTuple:
+    def _tuple(self, thread: str, row: CheckpointRow, writes: Sequence[WriteRow]) -> CheckpointTuple:
         return CheckpointTuple(
-            config=_config(row.thread, row.namespace, row.id),
+            config=_config(thread, row.namespace, row.id),
             checkpoint=self.serde.loads_typed((row.kind, row.body)),
             metadata=msgspec.json.decode(row.metadata),
-            parent_config=_config(row.thread, row.namespace, row.parent) if row.parent else None,
+            parent_config=_config(thread, row.namespace, row.parent) if row.parent else None,
             pending_writes=[
                 (write.task, write.channel, self.serde.loads_typed((write.kind, write.body)))
                 for write in writes
             ],
         )
+
+
+class RunSaver(ThreadSaver):
+    """A leg's saver: writes raise LostRun once the run was claimed anew."""
+
+    def __init__(self, database: Database, batch: Batch, row: WorkflowRunRow) -> None:
+        super().__init__(database, row.tenant, row.id)
+        self._batch, self._row = batch, row
+
+    async def _keep(self, item: Item) -> None:
+        await self._batch.put(msgspec.structs.replace(item, claim=self._row.claim))
+
+    async def has_begun(self) -> bool:
+        """Whether the run has written a checkpoint of its own yet."""
+        thread = key_of(self._row.tenant, self._row.thread)
+        latest = await patiently(self._database, lambda c: workflow_checkpoints.find(c, thread, ""))
+        return latest is not None and latest.run == self._run
+
+
+class StateSaver(ThreadSaver):
+    """For whoever changes a thread's state from outside. Writes raise Conflict while a run is open in it."""
+
+    def __init__(self, database: Database, tenant: str, thread: str) -> None:
+        super().__init__(database, tenant, "")
+        self._thread = thread
+
+    async def _keep(self, item: Item) -> None:
+        def work(connection: Connection) -> None:
+            workflow_threads.lock(connection, self._tenant, self._thread)
+            if workflow_runs.standing_in(connection, self._tenant, self._thread, workflow_runs.OPEN):
+                raise Conflict(f"thread {self._thread!r} has an open run; its state is the run's to change")
+            workflow_checkpoints.put(connection, item.checkpoints)
+            workflow_writes.put(connection, item.kept, replace=False)
+            workflow_writes.put(connection, item.replaced, replace=True)
+
+        await self._database.run(work)
 
 
 def _config(thread: str, namespace: str, checkpoint: str) -> RunnableConfig:

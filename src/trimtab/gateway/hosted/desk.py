@@ -37,7 +37,8 @@ class Asked(msgspec.Struct, frozen=True):
             return msgspec.json.decode(self.body or b"{}", type=kind)
         except msgspec.ValidationError as error:
             text, _, path = str(error).partition(" - at `$.")
-            raise BadRequest(text, param=path.rstrip("`") or None) from error
+            field = path.rstrip("`")
+            raise BadRequest(f"{field}: {text}" if field else text, param=field or None) from error
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise BadRequest(f"the body is not JSON: {error}") from error
 

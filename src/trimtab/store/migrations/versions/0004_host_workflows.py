@@ -31,7 +31,7 @@ def _thread() -> None:
         sa.Column("id", sa.Text(), nullable=False),
         sa.Column("user", sa.Text(), nullable=False),
         sa.Column("workflow", sa.Text(), nullable=False),
-        sa.Column("metadata", sa.LargeBinary(), nullable=False),
+        sa.Column("metadata", sa.Text(), nullable=False),
         sa.Column("latest_run", sa.Text(), nullable=False),
         sa.Column("created_at", sa.Float(), nullable=False),
         sa.Column("updated_at", sa.Float(), nullable=False),
@@ -39,6 +39,8 @@ def _thread() -> None:
         sa.PrimaryKeyConstraint("tenant", "id"),
     )
     op.create_index("workflow_thread_updated", "workflow_thread", ["tenant", "updated_at"])
+    op.create_index("workflow_thread_idle", "workflow_thread", ["updated_at"])
+    op.create_index("workflow_thread_expires", "workflow_thread", ["expires_at"])
 
 
 def _run() -> None:
@@ -57,10 +59,12 @@ def _run() -> None:
         sa.Column("claim", sa.BigInteger(), nullable=False),
         sa.Column("owner", sa.Text(), nullable=False),
         sa.Column("recoveries", sa.Integer(), nullable=False),
+        sa.Column("driven_seconds", sa.Float(), nullable=False),
         sa.Column("cancel_asked", sa.Boolean(), nullable=False),
         sa.Column("rolls_back", sa.Boolean(), nullable=False),
         sa.Column("priority", sa.Integer(), nullable=False),
         sa.Column("deadline", sa.Float(), nullable=True),
+        sa.Column("urgent_by", sa.Float(), nullable=False),
         sa.Column("begin_at", sa.Float(), nullable=False),
         sa.Column("created_at", sa.Float(), nullable=False),
         sa.Column("updated_at", sa.Float(), nullable=False),
@@ -68,12 +72,13 @@ def _run() -> None:
         sa.Column("origin", sa.Text(), nullable=False),
         sa.Column("input", sa.LargeBinary(), nullable=False),
         sa.Column("terms", sa.LargeBinary(), nullable=False),
-        sa.Column("metadata", sa.LargeBinary(), nullable=False),
+        sa.Column("metadata", sa.Text(), nullable=False),
         sa.Column("output", sa.LargeBinary(), nullable=True),
         sa.Column("error", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
-    op.create_index("workflow_run_state", "workflow_run", ["state", "priority", "id"])
+    turn: list[str | sa.TextClause] = ["state", "tenant", sa.text("priority DESC"), "urgent_by", "id"]
+    op.create_index("workflow_run_turn", "workflow_run", turn)
     op.create_index("workflow_run_tenant", "workflow_run", ["tenant", "id"])
     op.create_index("workflow_run_thread", "workflow_run", ["tenant", "thread", "id"])
     op.create_index("workflow_run_updated", "workflow_run", ["state", "updated_at"])
@@ -169,7 +174,7 @@ def _assistant() -> None:
         sa.Column("description", sa.Text(), nullable=False),
         sa.Column("config", sa.LargeBinary(), nullable=False),
         sa.Column("context", sa.LargeBinary(), nullable=False),
-        sa.Column("metadata", sa.LargeBinary(), nullable=False),
+        sa.Column("metadata", sa.Text(), nullable=False),
         sa.Column("created_at", sa.Float(), nullable=False),
         sa.Column("updated_at", sa.Float(), nullable=False),
         sa.PrimaryKeyConstraint("tenant", "id", "version"),
@@ -188,7 +193,7 @@ def _cron() -> None:
         sa.Column("schedule", sa.Text(), nullable=False),
         sa.Column("timezone", sa.Text(), nullable=False),
         sa.Column("payload", sa.LargeBinary(), nullable=False),
-        sa.Column("metadata", sa.LargeBinary(), nullable=False),
+        sa.Column("metadata", sa.Text(), nullable=False),
         sa.Column("enabled", sa.Boolean(), nullable=False),
         sa.Column("on_completed", sa.Text(), nullable=False),
         sa.Column("end_at", sa.Float(), nullable=True),
@@ -212,6 +217,7 @@ def _item() -> None:
         sa.Column("created_at", sa.Float(), nullable=False),
         sa.Column("updated_at", sa.Float(), nullable=False),
         sa.Column("expires_at", sa.Float(), nullable=True),
+        sa.Column("ttl_seconds", sa.Float(), nullable=True),
         sa.PrimaryKeyConstraint("tenant", "namespace", "key"),
     )
     op.create_index("workflow_item_expires", "workflow_item", ["expires_at"])

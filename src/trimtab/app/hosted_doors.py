@@ -1,0 +1,58 @@
+"""The doors and the background work that come with a host of workflows."""
+
+from collections.abc import Coroutine, Mapping
+from typing import TYPE_CHECKING
+
+from trimtab.core import IdSource
+
+if TYPE_CHECKING:
+    from trimtab.app.house import House
+    from trimtab.config import Settings
+    from trimtab.workflows import Host, HostedGraph
+
+Work = Coroutine[object, object, None]
+
+
+def open_hosted_doors(
+    house: "House", settings: "Settings", host: "Host", graphs: "Mapping[str, HostedGraph]"
+) -> list[Work]:
+    """Put the doors in their places; the tasks that go with them."""
+    from trimtab.gateway.hosted import (
+        Desk,
+        ForkDoor,
+        HostedRunDoor,
+        Signal,
+        assistant_routes,
+        cron_routes,
+        fork_routes,
+        hosted_run_routes,
+        inbox_routes,
+        item_routes,
+        signal_routes,
+        thread_routes,
+    )
+    from trimtab.workflows import Assistants, BacklogReader, Crons, Forks, Inbox, TenantStore, Threads
+
+    database, clock = house.database, house.clock
+    desk = Desk(house.keyring, settings.server.max_body_bytes)
+    threads, assistants = Threads(database, graphs, clock), Assistants(database, graphs, clock)
+    crons = Crons(database, assistants, clock, IdSource(), host.start)
+    inbox = Inbox(database)
+    signal = Signal(BacklogReader(database, settings.hosting, graphs, clock), lambda: inbox.escalated)
+    forks = ForkDoor(Forks(host, graphs, database), host, database)
+    runs = HostedRunDoor(host, threads, assistants, database, clock)
+    # Routes of crons stand before those of runs: their paths begin alike.
+    house.gateway.add(
+        [
+            *assistant_routes(desk, assistants, threads.delete_of),
+            *cron_routes(desk, crons),
+            *fork_routes(desk, forks),
+            *item_routes(desk, lambda tenant: TenantStore(database, tenant)),
+            *inbox_routes(desk, inbox),
+            *signal_routes(desk, signal),
+            *hosted_run_routes(desk, runs),
+            *thread_routes(desk, threads),
+        ]
+    )
+    house.gateway.measure(signal.metrics)
+    return [crons.run(), inbox.run()]

@@ -1,0 +1,171 @@
+"""`trimtab runs list|show|cancel|retry|fork|move`: runs of hosted workflows, whichever process drives them."""
+
+import sys
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from trimtab.cli.options import Config, Json
+
+if TYPE_CHECKING:
+    from trimtab.store import WorkflowRunRow
+
+app = typer.Typer(help="Runs of hosted workflows: what they stand at, and what to do with them.", no_args_is_help=True)
+Run = Annotated[str, typer.Argument(help="Id of the run (see list).")]
+Tenant = Annotated[str | None, typer.Option(help="Only of this tenant.")]
+
+
+@app.command("list")
+def list_runs(
+    tenant: Tenant = None,
+    workflow: Annotated[str | None, typer.Option(help="Only of this workflow.")] = None,
+    state: Annotated[
+        str, typer.Option(help="queued, running, waiting, done, failed, cancelled, parked, superseded; or several, with commas.")
+    ] = "",
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many, the newest.")] = 50,
+    after: Annotated[str, typer.Option(help="Only runs older than this one: the last of the page before.")] = "",
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """List runs, the newest first."""
+    from typing import get_args
+
+    import msgspec
+
+    from trimtab.app import open_database
+    from trimtab.core.errors import ConfigError
+    from trimtab.store import WorkflowState, workflow_runs
+
+    states: tuple[WorkflowState, ...] = tuple(name.strip() for name in state.split(",") if name.strip())  # type: ignore[misc]
+    unknown = sorted(set(states) - set(get_args(WorkflowState)))
+    if unknown:
+        raise ConfigError(f"{', '.join(unknown)} is none of {', '.join(get_args(WorkflowState))}", key="--state")
+    page = partial(
+        workflow_runs.page, tenant=tenant, workflow=workflow, states=states, before=after, limit=limit
+    )
+    with open_database(config) as (_, database):
+        rows = database.transact(page)
+    if json:
+        typer.echo(msgspec.json.encode([run_json(row) for row in rows]).decode())
+        return
+    _print_runs(rows)
+    if len(rows) == limit:
+        typer.echo(f"older ones: --after {rows[-1].id}", err=True)
+
+
+def run_json(row: "WorkflowRunRow") -> dict[str, Any]:
+    """A run's facts, without what it was given and gave back."""
+    import msgspec
+
+    plain: dict[str, Any] = msgspec.to_builtins(row)
+    left_out = ("input", "output", "terms", "metadata")
+    return {name: value for name, value in plain.items() if name not in left_out}
+
+
+def _print_runs(rows: "list[WorkflowRunRow]") -> None:
+    from rich.table import Table
+
+    from trimtab.cli.moments import shown_time
+    from trimtab.cli.tables import plain, print_wide
+
+    table = Table("run", "tenant", "workflow", "state", "began (UTC)", "last change", "thread", "why")
+    for row in rows:
+        times = (shown_time(row.created_at), shown_time(row.updated_at))
+        names = (plain(name) for name in (row.id, row.tenant, row.workflow, row.state))
+        why = row.error.splitlines()[0] if row.error else row.origin
+        table.add_row(*names, *times, plain(row.thread), plain(why))
+    print_wide(table)
+
+
+@app.command()
+def show(
+    run: Run,
+    tenant: Tenant = None,
+    points: Annotated[int, typer.Option(min=0, help="Show so many checkpoints, the newest.")] = 50,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Show a run: what it stands at, what it waits for, what its steps cost, and where it can be forked."""
+    from trimtab.app.run_view import view_of
+    from trimtab.cli.run_view import print_view, view_json
+
+    view = view_of(config, run, tenant, points)
+    if json:
+        typer.echo(view_json(view))
+    else:
+        print_view(view)
+
+
+@app.command()
+def cancel(run: Run, tenant: Tenant = None, config: Config = None, json: Json = False) -> None:
+    """End a run, with the calls under way; what its steps did stays."""
+    from trimtab.app import open_database
+    from trimtab.workflows import cancel_run
+
+    with open_database(config) as (_, database):
+        row = database.transact(partial(cancel_run, tenant=tenant, id=run))
+    told = "is asked to end" if row.state == "running" else "is cancelled"
+    _say(row, f"run {row.id} {told}", json=json)
+
+
+@app.command()
+def retry(run: Run, tenant: Tenant = None, config: Config = None, json: Json = False) -> None:
+    """Queue a parked or failed run again: it goes on with the step it failed in."""
+    from trimtab.app import open_database
+    from trimtab.workflows import retry_run
+
+    with open_database(config) as (_, database):
+        row = database.transact(partial(retry_run, tenant=tenant, id=run))
+    _say(row, f"run {row.id} is queued; a worker goes on with it, or `trimtab run --resume {row.id}`", json=json)
+
+
+@app.command()
+def fork(
+    run: Run,
+    checkpoint: Annotated[str, typer.Option("--from", help="The checkpoint to begin at (see show).")] = "",
+    step: Annotated[int | None, typer.Option(help="The same by its step; default where the run stands.")] = None,
+    update: Annotated[str | None, typer.Option(help="Change the state there first: JSON, as a node returns it.")] = None,
+    as_node: Annotated[str, typer.Option(help="The node that is to have made the change.")] = "",
+    here: Annotated[bool, typer.Option("--run", help="Run the fork here and now; else a worker does.")] = False,
+    tenant: Tenant = None,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Begin a new run at a step of one that is over, waits or is parked; its cost is its own."""
+    from trimtab.app import load_config
+    from trimtab.app import running as app_running
+    from trimtab.cli.running import print_finished
+
+    loaded = load_config(config)
+
+    def announce(id: str) -> None:
+        typer.echo(f"run {id}", err=True)
+
+    finished = app_running.fork(loaded, run, tenant, checkpoint, step, (update, as_node), announce, here=here)
+    row = finished.run
+    if not here:
+        _say(row, f"run {row.id}, a fork of {run}, is {row.state}; a worker drives it", json=json)
+        return
+    print_finished(finished, json=json)
+    if row.state not in ("done", "waiting"):
+        sys.exit(1)
+
+
+@app.command()
+def move(
+    run: Run,
+    to_version: Annotated[
+        bool, typer.Option("--to-version", help="To the version of the graph that these settings host.")
+    ] = False,
+    tenant: Tenant = None,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """x"""
+
+
+def _say(row: "WorkflowRunRow", told: str, *, json: bool) -> None:
+    import msgspec
+
+    typer.echo(msgspec.json.encode(run_json(row)).decode() if json else told)

@@ -1,0 +1,60 @@
+"""What people tell runs to do over HTTP: to fork, to be tried again, to end. Of the caller's tenant's runs."""
+
+from functools import partial
+
+import msgspec
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from trimtab.gateway.hosted.desk import Asked, Desk, said
+from trimtab.store import Database, WorkflowRunRow
+from trimtab.workflows import Forks, ForkTerms, Host, cancel_run, retry_run
+
+
+def fork_routes(desk: Desk, door: "ForkDoor") -> list[BaseRoute]:
+    """For the gateway."""
+    return [
+        Route("/v1/runs/{run}/fork", desk.door(door.forked), methods=["POST"]),
+        Route("/v1/runs/{run}/retry", desk.door(door.retried), methods=["POST"]),
+        Route("/v1/runs/{run}/cancel", desk.door(door.cancelled), methods=["POST"]),
+    ]
+
+
+class ForkDoor:
+    """Constructed by `app/`."""
+
+    def __init__(self, forks: Forks, host: Host, database: Database) -> None:
+        self._forks, self._host, self._database = forks, host, database
+
+    async def forked(self, asked: Asked) -> Response:
+        """`POST /v1/runs/{run}/fork` with {checkpoint | step, update, as_node}: the new run."""
+        terms = asked.decoded(ForkTerms)
+        row = await self._forks.fork(asked.key.tenant, asked.path["run"], terms, key=asked.key.id)
+        return said(run_json(row), 201)
+
+    async def retried(self, asked: Asked) -> Response:
+        """`POST /v1/runs/{run}/retry`: a parked or failed run is queued again."""
+        work = partial(retry_run, tenant=asked.key.tenant, id=asked.path["run"])
+        return said(run_json(await self._database.run(work)))
+
+    async def cancelled(self, asked: Asked) -> Response:
+        """`POST /v1/runs/{run}/cancel`: 409 where it is over already."""
+        work = partial(cancel_run, tenant=asked.key.tenant, id=asked.path["run"])
+        row = await self._database.run(work)
+        if row.state == "running":
+            # Where it is driven in this process, the call under way ends at once.
+            await self._host.cancel(row.id)
+        return said(run_json(row))
+
+
+def run_json(row: WorkflowRunRow) -> dict[str, object]:
+    """A run as these doors show it."""
+    return {
+        "run": row.id,
+        "thread": row.thread,
+        "workflow": row.workflow,
+        "version": row.version,
+        "state": row.state,
+        "origin": row.origin,
+        "metadata": msgspec.Raw(row.metadata.encode()),
+    }

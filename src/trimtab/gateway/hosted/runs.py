@@ -1,0 +1,207 @@
+"""The doors to runs of threads and to stateless runs, as the LangGraph SDKs speak to them."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Literal
+
+import msgspec
+from starlette.responses import Response
+from starlette.routing import Route
+
+from trimtab.core import Clock
+from trimtab.core.errors import BadRequest, Conflict, NotFound
+from trimtab.gateway.hosted.desk import Asked, Desk, done, said
+from trimtab.gateway.hosted.orders import RunBody, order_of
+from trimtab.gateway.hosted.shapes import STATES, run_json
+from trimtab.gateway.hosted.streams import EventStream
+from trimtab.store import Database, WorkflowRunRow, WorkflowState, workflow_runs
+from trimtab.workflows import Assistants, Host, Threads
+
+_BEGUN: tuple[WorkflowState, ...] = ("queued", "running")
+
+
+class CancelMany(msgspec.Struct, frozen=True):
+    """Body of `POST /runs/cancel`."""
+
+    thread_id: str | None = None
+    run_ids: list[str] | None = None
+    status: Literal["pending", "running", "all"] | None = None
+
+
+class HostedRunDoor:
+    """Constructed by `app/`."""
+
+    def __init__(
+        self, host: Host, threads: Threads, assistants: Assistants, database: Database, clock: Clock
+    ) -> None:
+        self._host, self._threads, self._assistants = host, threads, assistants
+        self._database, self._clock = database, clock
+
+    async def create(self, asked: Asked) -> Response:
+        """`POST /threads/{thread}/runs` and `POST /runs`: begin, or queue, and say which run it is."""
+        row = await self._started(asked, asked.decoded(RunBody), streams=False)
+        return said(run_json(row), headers=_where(row))
+
+    async def batch(self, asked: Asked) -> Response:
+        """`POST /runs/batch`: many stateless runs."""
+        bodies = asked.decoded(list[RunBody])
+        return said([run_json(await self._started(asked, body, streams=False)) for body in bodies])
+
+    async def stream(self, asked: Asked) -> Response:
+        """`POST /threads/{thread}/runs/stream` and `POST /runs/stream`: its events as they come."""
+        body = asked.decoded(RunBody)
+        row = await self._started(asked, body, streams=True)
+        return self._events(row, -1, cancels=body.on_disconnect == "cancel")
+
+    async def wait(self, asked: Asked) -> Response:
+        """`POST /threads/{thread}/runs/wait` and `POST /runs/wait`: its values, once it is over."""
+        row = await self._started(asked, asked.decoded(RunBody), streams=False)
+        return _outcome(await self._host.wait(row.id), row)
+
+    async def list(self, asked: Asked) -> Response:
+        """`GET /threads/{thread}/runs`, the newest first."""
+        tenant, thread = asked.key.tenant, asked.path["thread"]
+        await self._threads.find(tenant, thread)
+        limit, offset = _number(asked, "limit", 10), _number(asked, "offset", 0)
+        status = asked.query.get("status")
+        if status is not None and status not in STATES:
+            raise BadRequest(f"status is one of {', '.join(STATES)}, not {status[:40]!r}", param="status")
+        states = STATES[status] if status else ()
+        rows = await self._database.run(
+            lambda c: workflow_runs.page(c, tenant, thread=thread, states=states, limit=limit, offset=offset)
+        )
+        return said([run_json(row) for row in rows])
+
+    async def get(self, asked: Asked) -> Response:
+        """`GET /threads/{thread}/runs/{run}`."""
+        return said(run_json(await self._found(asked)))
+
+    async def join(self, asked: Asked) -> Response:
+        """`GET /threads/{thread}/runs/{run}/join`: its values, once it is over."""
+        row = await self._found(asked)
+        return _outcome(await self._host.wait(row.id), row)
+
+    async def join_stream(self, asked: Asked) -> Response:
+        """`GET /threads/{thread}/runs/{run}/stream`: its events after Last-Event-ID, all of them without one."""
+        row = await self._found(asked)
+        last = asked.headers.get("last-event-id", "-1")
+        after = int(last) if last.lstrip("-").isdigit() else -1
+        cancels = asked.query.get("cancel_on_disconnect", "") in ("true", "1", "True")
+        return self._events(row, after, cancels=cancels)
+
+    async def join_thread(self, asked: Asked) -> Response:
+        """`GET /threads/{thread}/stream`: the events of the run that is open in the thread, or was last."""
+        tenant, thread = asked.key.tenant, asked.path["thread"]
+        found = await self._threads.find(tenant, thread)
+        if not found.row.latest_run:
+            raise NotFound(f"thread {thread!r} has had no run", code="run_not_found")
+        return self._events(await self._host.find(found.row.latest_run, tenant), -1, cancels=False)
+
+    async def cancel(self, asked: Asked) -> Response:
+        """`POST /threads/{thread}/runs/{run}/cancel`: end it; `action=rollback` undoes what it did."""
+        row = await self._found(asked)
+        rolls_back = asked.query.get("action") == "rollback"
+        if not await self._host.cancel(row.id, rolls_back=rolls_back):
+            raise Conflict(f"run {row.id} is over: {row.state}", code="run_is_over")
+        if asked.query.get("wait", "") in ("true", "1", "True"):
+            await self._until_over(row.id)
+        return Response(status_code=202)
+
+    async def cancel_many(self, asked: Asked) -> Response:
+        """`POST /runs/cancel`: named runs of a thread, or all that are open in the tenant."""
+        body, tenant = asked.decoded(CancelMany), asked.key.tenant
+        states = STATES[body.status] if body.status in ("pending", "running") else _BEGUN
+        if body.run_ids:
+            rows = [await self._host.find(id, tenant) for id in body.run_ids]
+        elif body.status:
+            rows = await self._database.run(
+                lambda c: workflow_runs.page(c, tenant, thread=body.thread_id, states=states, limit=1_000)
+            )
+        else:
+            raise BadRequest("name run_ids, or a status", param="run_ids")
+        rolls_back = asked.query.get("action") == "rollback"
+        for row in rows:
+            await self._host.cancel(row.id, rolls_back=rolls_back)
+        return done()
+
+    async def delete(self, asked: Asked) -> Response:
+        """`DELETE /threads/{thread}/runs/{run}`."""
+        row = await self._found(asked)
+        if row.state == "running":
+            raise Conflict(f"run {row.id} is driven; cancel it first", code="run_is_driven")
+        await self._host.cancel(row.id)
+        await self._database.run(lambda connection: workflow_runs.remove(connection, row.id))
+        return done()
+
+    async def _started(self, asked: Asked, body: RunBody, *, streams: bool) -> WorkflowRunRow:
+        tenant, thread = asked.key.tenant, asked.path.get("thread", "")
+        assistant = await self._assistants.resolve(tenant, body.assistant_id)
+        if thread and body.if_not_exists == "create":
+            await self._threads.create(tenant, asked.key.user, thread, {"graph_id": assistant.workflow})
+        now = self._clock.now()
+        return await self._host.start(order_of(asked, body, assistant, now, thread=thread, streams=streams))
+
+    async def _found(self, asked: Asked) -> WorkflowRunRow:
+        row = await self._host.find(asked.path["run"], asked.key.tenant)
+        if asked.path.get("thread", row.thread) != row.thread:
+            raise NotFound(f"thread {asked.path['thread']!r} has no run {row.id!r}", code="run_not_found")
+        return row
+
+    async def _until_over(self, id: str) -> None:
+        try:
+            await self._host.wait(id)
+        except NotFound:  # it was rolled back
+            return
+
+    def _events(self, row: WorkflowRunRow, after: int, *, cancels: bool) -> EventStream:
+        async def gone() -> None:
+            await asyncio.shield(self._host.cancel(row.id))
+
+        return EventStream(self._host, row, after, _where(row, "/stream"), gone if cancels else None)
+
+
+def _where(row: WorkflowRunRow, then: str = "") -> dict[str, str]:
+    """The headers by which the SDKs know which run it is, and where to come again."""
+    path = f"/threads/{row.thread}/runs/{row.id}"
+    return {"content-location": path, "location": path + then}
+
+
+def _outcome(row: WorkflowRunRow, begun: WorkflowRunRow) -> Response:
+    headers: Mapping[str, str] = _where(begun, "/join")
+    if row.state in ("failed", "parked"):
+        kind, _, message = row.error.partition(": ")
+        return said({"__error__": {"error": kind, "message": message or kind}}, headers=headers)
+    return said(msgspec.Raw(row.output or b"null"), headers=headers)
+
+
+def _number(asked: Asked, name: str, default: int) -> int:
+    text = asked.query.get(name, str(default))
+    if not text.isdigit() or int(text) > 1_000_000:
+        raise BadRequest(f"{name} is a whole number, not {text[:40]!r}", param=name)
+    return min(int(text), 1_000) if name == "limit" else int(text)
+
+
+def hosted_run_routes(desk: Desk, door: HostedRunDoor) -> list[Route]:
+    """The paths of runs."""
+    of_thread, one = "/threads/{thread}/runs", "/threads/{thread}/runs/{run}"
+    routes = [
+        Route("/runs/batch", desk.door(door.batch), methods=["POST"]),
+        Route("/runs/cancel", desk.door(door.cancel_many), methods=["POST"]),
+        Route(of_thread, desk.door(door.list), methods=["GET"]),
+        Route("/threads/{thread}/stream", desk.door(door.join_thread), methods=["GET"]),
+        Route("/runs/{run}/stream", desk.door(door.join_stream), methods=["GET"]),
+    ]
+    for path in ("/runs", of_thread):
+        routes += [
+            Route(path, desk.door(door.create), methods=["POST"]),
+            Route(f"{path}/stream", desk.door(door.stream), methods=["POST"]),
+            Route(f"{path}/wait", desk.door(door.wait), methods=["POST"]),
+        ]
+    return [
+        *routes,
+        Route(one, desk.door(door.get), methods=["GET"]),
+        Route(one, desk.door(door.delete), methods=["DELETE"]),
+        Route(f"{one}/join", desk.door(door.join), methods=["GET"]),
+        Route(f"{one}/stream", desk.door(door.join_stream), methods=["GET"]),
+        Route(f"{one}/cancel", desk.door(door.cancel), methods=["POST"]),
+    ]

@@ -1,0 +1,227 @@
+"""Runs of threads through the LangGraph SDK's own client, over a socket."""
+
+import asyncio
+
+import pytest
+from langgraph_sdk import errors, get_client
+
+from gateway.served import endpoint
+
+HELLO = {"messages": [{"role": "user", "content": "Hello?"}]}
+
+
+@pytest.fixture
+async def client(serve, upstream):
+    """Serves a house that hosts the chats, and gives a client of it; `client.served` is the house."""
+    graphs = ("chat", "asking", "standing", "falling")
+    text = "\n".join(f'[workflow.{name}]\ngraph = "gateway.hosted.chats:{name}"' for name in graphs)
+    served = await serve(f"{endpoint(upstream)}\n{text}\n")
+    served.house.workflows.take_runs()
+    # Loaded by the house, as a workflow is: the SDKs in it look for their keys when it is imported.
+    from gateway.hosted import chats
+
+    made = get_client(url=served.url, api_key="none")
+    made.served, made.held = served, chats.hold()
+    yield made
+    await made.aclose()
+
+
+async def events(stream):
+    return [(part.event, part.data) async for part in stream]
+
+
+def names(parts):
+    return [name for name, _ in parts]
+
+
+async def test_a_thread_remembers_what_its_runs_said(client):
+    thread = await client.threads.create(metadata={"topic": "greeting"})
+    first = await client.runs.wait(thread["thread_id"], "chat", input=HELLO)
+    assert [message["type"] for message in first["messages"]] == ["human", "ai"]
+    second = await client.runs.wait(thread["thread_id"], "chat", input=HELLO)
+    assert [message["type"] for message in second["messages"]] == ["human", "ai"] * 2
+    runs = await client.runs.list(thread["thread_id"])
+    assert [run["status"] for run in runs] == ["success", "success"]
+    state = await client.threads.get_state(thread["thread_id"])
+    assert len(state["values"]["messages"]) == 4
+    assert state["next"] == []
+    history = await client.threads.get_history(thread["thread_id"], limit=20)
+    assert len(history) == 8
+    assert {call.run for call in await client.served.calls()} == {run["run_id"] for run in runs}
+
+
+async def test_every_stream_mode_is_told_under_its_name(client):
+    modes = ["values", "updates", "messages", "custom", "debug", "tasks", "checkpoints"]
+    told = await events(client.runs.stream(None, "chat", input=HELLO, stream_mode=modes))
+    assert names(told)[0] == "metadata"
+    assert {"values", "updates", "custom", "debug", "tasks", "checkpoints"} <= set(names(told))
+    assert {"messages/metadata", "messages/partial"} <= set(names(told)) or "messages/complete" in names(told)
+    assert ("custom", {"seen": 1}) in told
+    assert names(told)[-1] == "end"
+    assert [data for name, data in told if name == "values"][-1]["mood"] == "kind"
+
+
+async def test_events_and_message_tuples_are_told(client):
+    told = await events(
+        client.runs.stream(None, "chat", input=HELLO, stream_mode=["events", "messages-tuple"])
+    )
+    kinds = {data["event"] for name, data in told if name == "events"}
+    assert {"on_chain_start", "on_chat_model_start", "on_chain_end"} <= kinds
+    message, facts = next(data for name, data in told if name == "messages")
+    assert (message["type"], facts["langgraph_node"]) == ("AIMessageChunk", "reply") or message[
+        "type"
+    ] == "ai"
+
+
+async def test_whoever_comes_back_to_a_stream_misses_nothing_and_hears_nothing_twice(client):
+    thread = await client.threads.create()
+    made = []
+    whole = [
+        part
+        async for part in client.runs.stream(
+            thread["thread_id"],
+            "chat",
+            input=HELLO,
+            stream_mode=["values", "updates"],
+            on_run_created=made.append,
+        )
+    ]
+    run = made[0]["run_id"]
+    again = [
+        part async for part in client.runs.join_stream(thread["thread_id"], run, last_event_id=whole[1].id)
+    ]
+    assert [(part.event, part.data) for part in again if part.event != "end"] == [
+        (part.event, part.data) for part in whole[2:] if part.event != "end"
+    ]
+
+
+async def test_an_interrupt_is_told_and_one_answer_resumes_the_thread(client):
+    thread = (await client.threads.create())["thread_id"]
+    told = await events(client.runs.stream(thread, "asking", input=HELLO, stream_mode="updates"))
+    assert told[-2][1]["__interrupt__"][0]["value"] == {"question": "may I?"}
+    found = await client.threads.get(thread)
+    assert found["status"] == "interrupted"
+    ((asked,),) = found["interrupts"].values()
+    answers = [
+        client.runs.wait(thread, "asking", command={"resume": {asked["id"]: word}})
+        for word in ("yes", "surely")
+    ]
+    given = await asyncio.gather(*answers, return_exceptions=True)
+    refused = [one for one in given if isinstance(one, Exception)]
+    assert [one.response.status_code for one in refused] == [409]
+    assert (await client.threads.get(thread))["status"] == "idle"
+    assert (await client.threads.get_state(thread))["values"]["mood"] in ("yes", "surely")
+    runs = await client.runs.list(thread, status="interrupted")
+    assert len(runs) == 1
+
+
+async def test_an_answer_to_a_thread_that_waits_for_none_is_refused(client):
+    thread = (await client.threads.create())["thread_id"]
+    with pytest.raises(errors.ConflictError, match="waits for no answer"):
+        await client.runs.create(thread, "asking", command={"resume": "yes"})
+    assert await client.runs.list(thread) == []
+
+
+async def test_a_new_input_leaves_what_the_thread_waited_for(client):
+    thread = (await client.threads.create())["thread_id"]
+    await client.runs.wait(thread, "asking", input=HELLO)
+    values = await client.runs.wait(thread, "chat", input=HELLO)
+    assert len(values["messages"]) == 3
+    first, second = sorted(await client.runs.list(thread), key=lambda run: run["run_id"])
+    assert (first["status"], second["status"]) == ("interrupted", "success")
+
+
+async def test_a_failing_run_says_why(client):
+    with pytest.raises(Exception, match="it is broken"):
+        await client.runs.wait(None, "falling", input=HELLO)
+    told = await events(client.runs.stream(None, "falling", input=HELLO))
+    assert told[-2] == ("error", {"error": "ValueError", "message": "it is broken"})
+
+
+@pytest.mark.parametrize("strategy", ["reject", "enqueue", "interrupt", "rollback"])
+async def test_a_second_run_of_a_busy_thread_goes_by_its_strategy(client, strategy):
+    held, thread = client.held, (await client.threads.create())["thread_id"]
+    first = await client.runs.create(thread, "standing", input=HELLO)
+    await held["arrived"].wait()
+    assert (await client.threads.get(thread))["status"] == "busy"
+    if strategy == "reject":
+        with pytest.raises(errors.ConflictError):
+            await client.runs.create(thread, "chat", input=HELLO, multitask_strategy=strategy)
+        held["go"].set()
+        await client.runs.join(thread, first["run_id"])
+        return
+    second = await client.runs.create(thread, "chat", input=HELLO, multitask_strategy=strategy)
+    if strategy == "enqueue":
+        assert (await client.runs.get(thread, second["run_id"]))["status"] == "pending"
+        held["go"].set()
+    values = await client.runs.join(thread, second["run_id"])
+    runs = {run["run_id"]: run["status"] for run in await client.runs.list(thread)}
+    expected = {"enqueue": "success", "interrupt": "interrupted", "rollback": None}[strategy]
+    assert runs.get(first["run_id"]) == expected
+    assert len(values["messages"]) == (2 if strategy == "rollback" else 3)
+
+
+async def test_a_run_is_cancelled_joined_and_deleted(client):
+    held, thread = client.held, (await client.threads.create())["thread_id"]
+    run = (await client.runs.create(thread, "standing", input=HELLO))["run_id"]
+    await held["arrived"].wait()
+    with pytest.raises(errors.ConflictError):
+        await client.runs.delete(thread, run)
+    await client.runs.cancel(thread, run, wait=True)
+    assert (await client.runs.get(thread, run))["status"] == "interrupted"
+    await client.runs.delete(thread, run)
+    with pytest.raises(errors.NotFoundError):
+        await client.runs.get(thread, run)
+
+
+async def test_many_stateless_runs_leave_no_thread(client):
+    runs = await client.runs.create_batch(
+        [{"assistant_id": "chat", "input": HELLO}, {"assistant_id": "chat", "input": HELLO}]
+    )
+    for run in runs:
+        values = await client.runs.join(run["thread_id"], run["run_id"])
+        assert len(values["messages"]) == 2
+        with pytest.raises(errors.NotFoundError):
+            await client.threads.get(run["thread_id"])
+
+
+async def test_a_run_begins_after_its_time(client):
+    thread = (await client.threads.create())["thread_id"]
+    run = await client.runs.create(thread, "chat", input=HELLO, after_seconds=3600)
+    assert run["status"] == "pending"
+    await client.runs.cancel_many(thread_id=thread, status="pending")
+    assert (await client.runs.get(thread, run["run_id"]))["status"] == "interrupted"
+
+
+async def test_a_breakpoint_stops_before_its_node_and_no_input_goes_on(client):
+    thread = (await client.threads.create())["thread_id"]
+    await client.runs.wait(thread, "chat", input=HELLO, interrupt_before=["reply"])
+    found = await client.threads.get(thread)
+    assert found["status"] == "interrupted"
+    assert (await client.threads.get_state(thread))["next"] == ["reply"]
+    values = await client.runs.wait(thread, "chat", input=None)
+    assert len(values["messages"]) == 2
+
+
+async def test_a_past_checkpoint_is_where_a_run_begins(client):
+    thread = (await client.threads.create())["thread_id"]
+    await client.runs.wait(thread, "chat", input=HELLO)
+    await client.runs.wait(thread, "chat", input=HELLO)
+    history = await client.threads.get_history(thread, limit=50)
+    after_first = next(
+        state for state in history if state["next"] == [] and len(state["values"]["messages"]) == 2
+    )
+    at = after_first["checkpoint"]["checkpoint_id"]
+    values = await client.runs.wait(thread, "chat", input=HELLO, checkpoint_id=at)
+    assert len(values["messages"]) == 4
+
+
+async def test_wrong_requests_are_told_what_is_wrong(client):
+    with pytest.raises(errors.NotFoundError, match="nobody"):
+        await client.runs.create(None, "nobody", input=HELLO)
+    with pytest.raises(errors.NotFoundError, match="there is no thread"):
+        await client.runs.create("none", "chat", input=HELLO)
+    with pytest.raises(errors.BadRequestError, match="webhooks are not called"):
+        await client.runs.create(None, "chat", input=HELLO, webhook="http://x.example")
+    with pytest.raises(errors.BadRequestError, match="stream_mode"):
+        await client.runs.create(None, "chat", input=HELLO, stream_mode="smoke")

@@ -1,0 +1,106 @@
+"""Threads through the LangGraph SDK's own client, over a socket."""
+
+import httpx
+import pytest
+from langgraph_sdk import errors, get_client
+
+from gateway.hosted.test_runs import HELLO, client
+
+__all__ = ["client"]
+
+
+async def test_threads_are_made_found_changed_and_deleted(client):
+    made = await client.threads.create(thread_id="t-1", metadata={"color": "red", "n": 1})
+    assert (made["thread_id"], made["status"], made["metadata"]) == ("t-1", "idle", {"color": "red", "n": 1})
+    with pytest.raises(errors.ConflictError):
+        await client.threads.create(thread_id="t-1")
+    assert (await client.threads.create(thread_id="t-1", if_exists="do_nothing"))["metadata"]["n"] == 1
+    await client.threads.update("t-1", metadata={"n": 2})
+    assert (await client.threads.get("t-1"))["metadata"] == {"color": "red", "n": 2}
+    await client.threads.create(thread_id="t-2", metadata={"color": "blue"})
+    found = await client.threads.search(metadata={"color": "red"})
+    assert [thread["thread_id"] for thread in found] == ["t-1"]
+    assert await client.threads.count(metadata={"color": "red"}) == 1
+    assert await client.threads.search(metadata={"color": None}) == []
+    assert len(await client.threads.search(ids=["t-1", "t-2", "t-3"])) == 2
+    await client.threads.delete("t-1")
+    with pytest.raises(errors.NotFoundError):
+        await client.threads.get("t-1")
+
+
+async def test_pages_of_threads_follow_each_other(client):
+    for number in range(5):
+        await client.threads.create(thread_id=f"t-{number}")
+    pages = [
+        await client.threads.search(limit=2, offset=offset, sort_by="thread_id", sort_order="asc")
+        for offset in (0, 2, 4)
+    ]
+    assert [thread["thread_id"] for page in pages for thread in page] == [f"t-{n}" for n in range(5)]
+
+
+async def test_threads_are_searched_by_how_they_stand(client):
+    waits = (await client.threads.create())["thread_id"]
+    await client.runs.wait(waits, "asking", input=HELLO)
+    await client.threads.create()
+    (found,) = await client.threads.search(status="interrupted")
+    assert found["thread_id"] == waits
+    assert found["values"]["mood"] == "kind"
+
+
+async def test_a_state_is_changed_as_if_by_a_node(client):
+    thread = (await client.threads.create())["thread_id"]
+    await client.runs.wait(thread, "chat", input=HELLO)
+    before = await client.threads.get_state(thread)
+    changed = await client.threads.update_state(thread, {"mood": "grim"}, as_node="greet")
+    state = await client.threads.get_state(thread)
+    assert (state["values"]["mood"], state["next"]) == ("grim", ["reply"])
+    assert changed["checkpoint"]["checkpoint_id"] == state["checkpoint"]["checkpoint_id"]
+    old = await client.threads.get_state(thread, checkpoint_id=before["checkpoint"]["checkpoint_id"])
+    assert old["values"]["mood"] == "kind"
+    with pytest.raises(errors.BadRequestError):
+        await client.threads.update_state(thread, {"mood": "grim"}, as_node="nobody")
+
+
+async def test_a_copy_goes_on_by_itself(client):
+    thread = (await client.threads.create())["thread_id"]
+    await client.runs.wait(thread, "chat", input=HELLO)
+    copy = (await client.threads.copy(thread))["thread_id"]
+    values = await client.runs.wait(copy, "chat", input=HELLO)
+    assert len(values["messages"]) == 4
+    assert len((await client.threads.get_state(thread))["values"]["messages"]) == 2
+
+
+async def test_nothing_of_a_tenant_is_there_for_another(client):
+    served = client.served
+    mine = get_client(url=served.url, api_key=await served.key("acme"))
+    other = get_client(url=served.url, api_key=await served.key("bravo"))
+    thread = (await mine.threads.create(thread_id="same", metadata={"who": "acme"}))["thread_id"]
+    run = await mine.runs.create(thread, "chat", input=HELLO)
+    await mine.runs.join(thread, run["run_id"])
+    for asking in (
+        other.threads.get(thread),
+        other.threads.get_state(thread),
+        other.threads.update_state(thread, {"mood": "x"}),
+        other.threads.delete(thread),
+        other.threads.copy(thread),
+        other.threads.get_history(thread),
+        other.runs.list(thread),
+        other.runs.get(thread, run["run_id"]),
+        other.runs.cancel(thread, run["run_id"]),
+        other.runs.create(thread, "chat", input=HELLO),
+    ):
+        with pytest.raises(errors.NotFoundError):
+            await asking
+    with pytest.raises(httpx.HTTPStatusError, match="404"):
+        await other.runs.join(thread, run["run_id"])
+    with pytest.raises(errors.NotFoundError):
+        [part async for part in other.runs.join_stream(thread, run["run_id"])]
+    assert await other.threads.search() == []
+    # The same name is another thread with another tenant.
+    await other.threads.create(thread_id="same")
+    assert (await other.threads.get_state("same"))["values"] == {}
+    values = await other.runs.wait("same", "chat", input=HELLO)
+    assert len(values["messages"]) == 2
+    assert len((await mine.threads.get_state("same"))["values"]["messages"]) == 2
+    await mine.aclose()
+    await other.aclose()
