@@ -1,4 +1,4 @@
-.PHONY: install demo test lint bench-gateway docs clean
+.PHONY: install demo test test-npm lint chaos bench-gateway bench-workflows docs clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -25,11 +25,23 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+test-npm: $(VENV)/.installed-dev
+	cd tests/npm && npm install --no-audit --no-fund --silent
+	$(BIN)/python -m pytest tests/gateway/hosted/test_npm_client.py
+
 test: lint
 	$(BIN)/python -m pytest
 
 docs: $(VENV)/.installed-dev
 	$(BIN)/python -m trimtab.config.reference
+
+chaos: $(VENV)/.installed-dev
+	TRIMTAB_STORM_RUNS=$${TRIMTAB_STORM_RUNS:-200} TRIMTAB_STORM_BLOWS=$${TRIMTAB_STORM_BLOWS:-24} \
+	  $(BIN)/python -m pytest -s tests/proofs/test_storm.py
+
+bench-workflows: $(VENV)/.installed-dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[bench]"
+	$(BIN)/python -m bench.workflows $(BENCH_FLAGS)
 
 bench-gateway: $(VENV)/.installed-dev
 	$(BIN)/python -m bench.gateway $(BENCH_FLAGS)

@@ -62,15 +62,3 @@ async def start(script, *arguments):
 
 def test_the_example_settings_load():
     assert load(EXAMPLES / "trimtab.toml", {}).settings.model[2].candidates == ("qwen3-8b", "gpt-4o")
-
-
-async def test_the_refund_workflow_waits_for_an_approval_and_goes_on():
-    process = await start(EXAMPLES / "refund_workflow.py")
-    out, err = await process.communicate()
-    assert process.returncode == 0, err.decode()
-    waiting, done, *costs = out.decode().splitlines()
-    assert "is waiting for support-lead" in waiting
-    assert done.startswith("done: ")
-    assert '"approved":true' in done
-    run = waiting.split()[1]
-    assert costs == [f"{run} answer", f"{run} read"]

@@ -2,7 +2,6 @@
 
 import time
 
-import pytest
 from sqlalchemy import insert
 
 from trimtab.store import workflow_runs, workflow_workers
@@ -30,7 +29,12 @@ async def test_a_run_is_shown_with_its_steps_calls_costs_and_decisions(house):
     answer = await house.get("/v1/runs/r1")
     run, lines = answer.json, await house.entries()
     assert (answer.status, run["id"], run["tenant"], run["workflow"]) == (200, "r1", "default", "support")
-    assert (run["calls"], run["status"], run["reward"], run["outcome_reason"]) == (3, "completed", 1.0, "fine")
+    assert (run["calls"], run["status"], run["reward"], run["outcome_reason"]) == (
+        3,
+        "completed",
+        1.0,
+        "fine",
+    )
     assert run["nanodollars"] == sum(line.nanodollars for line in lines)
     assert run["usd"].startswith("0.50")
     assert run["hosted"] is None
@@ -88,7 +92,8 @@ async def test_a_hosted_run_shows_how_it_stands_before_its_first_call_too(house)
 
     await house.house.database.run(lay)
     told = (await house.get("/v1/runs/h1")).json
-    assert (told["calls"], told["nanodollars"], told["usd"], told["status"], told["steps"]) == (0, 0, "0.000000000", "open", [])
+    assert (told["calls"], told["nanodollars"], told["usd"]) == (0, 0, "0.000000000")
+    assert (told["status"], told["steps"]) == ("open", [])
     hosted = told["hosted"]
     facts = [hosted[name] for name in ("state", "thread", "version", "claim", "recoveries", "error")]
     assert facts == ["waiting", "thread-h1", "v1", 3, 1, ""]
@@ -130,10 +135,10 @@ async def test_hosted_runs_are_listed_by_state_and_workflow_the_newest_first(hou
     assert "input" not in first
 
 
-@pytest.mark.parametrize("query", ["limit=0", "limit=no", "limit=1001", "state=sleeping"])
-async def test_a_list_that_cannot_be_is_refused(house, query):
-    answer = await house.get(f"/v1/runs?{query}")
-    assert (answer.status, answer.error["param"]) == (400, query.partition("=")[0])
+async def test_a_list_that_cannot_be_is_refused(house):
+    for query in ("limit=0", "limit=no", "limit=1001", "state=sleeping"):
+        answer = await house.get(f"/v1/runs?{query}")
+        assert (answer.status, answer.error["param"]) == (400, query.partition("=")[0])
 
 
 async def test_ten_thousand_queued_runs_are_listed_within_a_tenth_of_a_second(house):

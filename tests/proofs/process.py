@@ -12,9 +12,9 @@ from pathlib import Path
 import aiohttp
 
 import trimtab
-from trimtab.store import Database, meters, url_of
+from trimtab.store import Database, meters, url_of, workflow_runs
 
-SOURCE = Path(trimtab.__file__).parents[1]
+SOURCE, TESTS = Path(trimtab.__file__).parents[1], Path(__file__).parents[1]
 _START_SECONDS = 60
 
 
@@ -54,7 +54,7 @@ class Gateway:
         log = (self.folder / f"log.{self.starts}").open("wb")
         self.process = subprocess.Popen(
             [sys.executable, "-m", "trimtab", "serve", "-c", str(self.config)],
-            stdout=log, stderr=subprocess.STDOUT, env={**os.environ, "PYTHONPATH": str(SOURCE)},
+            stdout=log, stderr=subprocess.STDOUT, env={**os.environ, "PYTHONPATH": f"{SOURCE}:{TESTS}"},
         )  # fmt: skip
         log.close()
         if wait:
@@ -128,6 +128,10 @@ class Books:
 
         statement = select(getattr(schema, name))
         return [dict(row) for row in self._database.read(lambda c: c.execute(statement).mappings().all())]
+
+    def runs(self):
+        """Hosted runs."""
+        return self._database.read(lambda c: workflow_runs.page(c, limit=100_000))
 
     def entries(self):
         """Entries by id."""

@@ -1,5 +1,6 @@
-"""Graphs to fork: a row of steps, a fan-out with a step that fails, a question inside a subgraph."""
+"""Graphs to fork: rows of steps, a fan-out with a step that fails, a question inside a subgraph."""
 
+import asyncio
 import operator
 import os
 from pathlib import Path
@@ -43,6 +44,14 @@ async def send(state):
     return {"log": ["send"]}
 
 
+async def wait(state):
+    note("wait")
+    while not Path(os.environ["EFFECTS"]).with_name("go").exists():
+        await asyncio.sleep(0.02)
+    return {"log": ["wait"]}
+
+
+patient = row_of(State, plan=plan, wait=wait, send=send)
 letter = row_of(State, plan=plan, write=write, send=send)
 
 

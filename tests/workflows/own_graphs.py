@@ -7,6 +7,7 @@ import threading
 from pathlib import Path
 from typing import Annotated, TypedDict
 
+from langchain_core.runnables import RunnableLambda
 from langchain_openai import ChatOpenAI
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import Send, interrupt
@@ -78,6 +79,14 @@ async def names_its_call(state):
 
 naming = in_a_row(names_its_call=names_its_call)
 naming_nothing = in_a_row(openai=openai)
+
+
+in_sequence = in_a_row(
+    sequence=(lambda state: "Hello?")
+    | RunnableLambda(lambda text: text)
+    | chat
+    | (lambda said: {"log": [said.content]})
+)
 
 
 async def blocks(state):

@@ -38,6 +38,7 @@ def test_the_exports_of_the_room_are_these():
         "TenantStore",
         "ThreadSaver",
         "Threads",
+        "UnsureSteps",
         "cancel_run",
         "default_id",
         "idempotency_key",

@@ -38,6 +38,13 @@ async def test_every_sdk_reaches_dispatch_with_its_run_and_step(hosting, upstrea
     assert sorted(line.step for line in lines) == sorted(names)
 
 
+async def test_a_call_in_a_sequence_knows_its_step(hosting):
+    served = await hosting("in_sequence")
+    run = await ran(served)
+    assert (run.state, json.loads(run.output)["log"]) == ("done", [TEXT])
+    assert [call.step for call in await served.calls()] == ["sequence"]
+
+
 async def test_a_call_that_is_refused_is_told_to_the_sdk_and_fails_the_run(hosting, upstream):
     served = await hosting("everything", '[[budget]]\nscope = "tenant"\nwindow = "day"\nlimit_usd = 0.0\n')
     run = await ran(served)

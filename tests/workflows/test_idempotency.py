@@ -14,20 +14,20 @@ def place():
 def test_a_name_tells_node_attempt_body_and_how_often_it_was_asked():
     here, node = place(), StepPlace("plan", "task1", 1)
     first, again, other = [here.name_call(node, body) for body in (b"a", b"a", b"b")]
-    assert first.startswith("r1:task1:1:0:")
-    assert again.startswith("r1:task1:1:1:")
-    assert other.startswith("r1:task1:1:0:")
+    assert first.key.startswith("r1:task1:1:0:")
+    assert again.key.startswith("r1:task1:1:1:")
+    assert other.key.startswith("r1:task1:1:0:")
     retried = here.name_call(StepPlace("plan", "task1", 2), b"a")
-    assert len({first, again, other, retried}) == 4
-    assert here.name_call(StepPlace(), b"a") == ""
+    assert len({name.key for name in (first, again, other, retried)}) == 4
+    assert retried.lasting == first.lasting
+    assert here.name_call(StepPlace(), b"a") is None
 
 
 def test_calls_side_by_side_have_the_same_names_in_whatever_order_they_are_made_again():
     node, bodies = StepPlace("plan", "task1", 1), (b"a", b"b", b"c")
     one, two = place(), place()
-    assert {one.name_call(node, body) for body in bodies} == {
-        two.name_call(node, body) for body in reversed(bodies)
-    }
+    first = {one.name_call(node, body) for body in bodies}
+    assert first == {two.name_call(node, body) for body in reversed(bodies)}
 
 
 async def test_every_call_of_a_hosted_run_carries_its_name(hosting, upstream):

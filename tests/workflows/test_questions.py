@@ -112,3 +112,18 @@ async def test_nobody_finds_another_tenants_question(database, inboxes):
         with pytest.raises(NotFound):
             await motion
     assert (await inboxes[0].find("acme", "r0", "q1")).question.state == "open"
+
+
+def test_a_threads_questions_are_those_of_all_its_runs(database):
+    def lay(connection):
+        for id, tenant, thread in (
+            ("a", "acme", "t1"),
+            ("b", "acme", "t1"),
+            ("c", "acme", "t2"),
+            ("d", "rival", "t1"),
+        ):
+            lay_run(connection, id, tenant, thread=thread)
+            lay_question(connection, id, f"q-{id}", tenant)
+        return [row.id for row in workflow_questions.of_thread(connection, "b")]
+
+    assert database.transact(lay) == ["q-a", "q-b"]

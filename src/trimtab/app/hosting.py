@@ -25,12 +25,14 @@ async def hosting(house: "House", loaded: Loaded) -> AsyncIterator["Host | None"
         yield None
         return
     try:
-        from trimtab.workflows import CallDoor, Engine, Housekeeping, in_process
+        from trimtab.workflows import CallDoor, Engine, Housekeeping, UnsureSteps, in_process
     except ModuleNotFoundError as error:
         raise ConfigError(
             f"`graph` of a workflow needs {error.name}: pip install 'trimtab[workflows]'", key="workflow"
         ) from error
-    door = CallDoor(house.dispatch, house.clock, CALL_PATHS, error_reply)
+    asking = [name for name, workflow in loaded.settings.workflow.items() if workflow.unsure == "ask"]
+    unsure = UnsureSteps(house.database, asking)
+    door = CallDoor(house.dispatch, house.clock, CALL_PATHS, error_reply, unsure)
     with in_process(door, asyncio.get_running_loop()):
         settings, graphs = loaded.settings, load_graphs(loaded)
         engine = Engine(house.database.url, data_folder(settings), house.process)
@@ -89,7 +91,9 @@ def load_graphs(loaded: Loaded) -> "dict[str, HostedGraph]":
     for name, workflow in loaded.settings.workflow.items():
         if workflow.graph:
             try:
-                graphs[name] = load_graph(name, workflow.graph, workflow.version)
+                graphs[name] = load_graph(
+                    name, workflow.graph, workflow.version, asks=workflow.unsure == "ask"
+                )
             except ConfigError as error:
                 raise loaded.source.error(("workflow", name, "graph"), error.message) from error
     return graphs

@@ -4,6 +4,7 @@ import asyncio
 import signal
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -13,12 +14,12 @@ from trimtab.app.following import Follower, Happening
 from trimtab.app.hosting import load_graphs
 from trimtab.app.house import House, open_house
 from trimtab.config import Loaded
-from trimtab.core.errors import BadRequest, ConfigError, NotFound
+from trimtab.core.errors import BadRequest, ConfigError, Conflict, NotFound
 from trimtab.store import WorkflowRunRow
 from trimtab.traces import RunTree, find_run, read_tree, standing_of
 
 if TYPE_CHECKING:
-    from trimtab.workflows import ForkTerms, Host
+    from trimtab.workflows import Host
 
 _OVER = ("done", "cancelled", "waiting")
 _LOOK_SECONDS = 0.2
@@ -62,29 +63,6 @@ def run_new(
     return uvloop.run(_run(loaded, begin, announce, tell))
 
 
-def fork(
-    loaded: Loaded,
-    id: str,
-    tenant: str | None,
-    terms: "ForkTerms",
-    announce: Callable[[str], None],
-    *,
-    here: bool,
-) -> Finished:
-    """Fork a run, and run the fork to its end where that is to be done `here`; it is queued for a worker else.
-
-    Raises ConfigError, StoreUnavailable, NotFound, BadRequest, Conflict.
-    """
-
-    async def begin(house: House, host: "Host") -> str:
-        from trimtab.workflows import Forks
-
-        forks = Forks(host, load_graphs(loaded), house.database)
-        return (await forks.fork(tenant, id, terms, waits=not here)).id
-
-    return uvloop.run(_run(loaded, begin, announce, waits=here))
-
-
 def run_on(loaded: Loaded, id: str, answer: bytes | None, announce: Callable[[str], None]) -> Finished:
     """Go on with a run whose process died, that failed, or whose only question `answer` (JSON) answers; waits for
     as long as the dead one may still live.
@@ -101,6 +79,76 @@ def run_on(loaded: Loaded, id: str, answer: bytes | None, announce: Callable[[st
     return uvloop.run(_run(loaded, begin, announce))
 
 
+class ForkWanted(msgspec.Struct, frozen=True):
+    """A fork of a run, from a checkpoint or a step of it. `update` is JSON."""
+
+    run: str
+    tenant: str | None = None
+    checkpoint: str = ""
+    step: int | None = None
+    update: bytes | None = None
+    as_node: str = ""
+
+
+def fork(loaded: Loaded, wanted: ForkWanted, announce: Callable[[str], None], *, here: bool) -> Finished:
+    """Fork a run, and run the fork to its end where that is to be done `here`; it is queued for a worker else.
+
+    Raises ConfigError, StoreUnavailable, NotFound, BadRequest, Conflict.
+    """
+
+    async def begin(house: House, host: "Host") -> str:
+        from trimtab.workflows import Forks, ForkTerms
+
+        update = msgspec.UNSET if wanted.update is None else _json(wanted.update)
+        terms = ForkTerms(wanted.checkpoint, wanted.step, update, wanted.as_node)
+        forks = Forks(host, load_graphs(loaded), house.database)
+        return (await forks.fork(wanted.tenant, wanted.run, terms, waits=not here)).id
+
+    return uvloop.run(_run(loaded, begin, announce, waits=here))
+
+
+def _json(text: bytes) -> object:
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError as error:
+        raise BadRequest(f"the update is not JSON: {error}", param="update") from error
+
+
+def move(loaded: Loaded, id: str, tenant: str | None, version: str) -> WorkflowRunRow:
+    """Move a run that nobody drives to the version of its graph that the settings host, which must be `version` where
+    one is named.
+
+    Raises ConfigError, StoreUnavailable, NotFound, Conflict.
+    """
+    return uvloop.run(_move(loaded, id, tenant, version))
+
+
+async def _move(loaded: Loaded, id: str, tenant: str | None, version: str) -> WorkflowRunRow:
+    # A house stands while the graphs are loaded: SDK clients that their modules make need it.
+    async with open_house(loaded) as house:
+        from trimtab.workflows import move_run
+
+        host = _host_of(house)
+        row = await host.find(id, tenant)
+        hosted = load_graphs(loaded).get(row.workflow)
+        if hosted is None:
+            raise NotFound(f"no graph is hosted here for workflow {row.workflow!r} of run {id}")
+        if version not in ("", hosted.version):
+            raise Conflict(f"version {hosted.version} of {row.workflow!r} is hosted here, not {version}")
+        lease = loaded.settings.hosting.lease_seconds
+        return await house.database.run(
+            partial(move_run, tenant=tenant, id=id, hosted=hosted, lease_seconds=lease)
+        )
+
+
+def _host_of(house: House) -> "Host":
+    if house.workflows is None:
+        raise ConfigError(
+            'no workflow is hosted; give one a `graph = "package.module:graph"`', key="workflow"
+        )
+    return house.workflows
+
+
 async def _run(
     loaded: Loaded,
     begin: "Callable[[House, Host], Awaitable[str]]",
@@ -110,11 +158,7 @@ async def _run(
     waits: bool = True,
 ) -> Finished:
     async with open_house(loaded) as house:
-        host = house.workflows
-        if host is None:
-            raise ConfigError(
-                'no workflow is hosted; give one a `graph = "package.module:graph"`', key="workflow"
-            )
+        host = _host_of(house)
         id = await begin(house, host)
         announce(id)
         if not waits:

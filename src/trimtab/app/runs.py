@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 import msgspec
 from sqlalchemy import Connection
 
-from trimtab.app.hosting import load_graphs
-from trimtab.app.store import load_config, open_database
+from trimtab.app.store import open_database
 from trimtab.core import SystemClock
-from trimtab.core.errors import ConfigError, Conflict, NotFound
+from trimtab.core.errors import ConfigError, NotFound
 from trimtab.store import (
     QuestionRow,
     WorkerRow,
@@ -79,29 +78,10 @@ def retry_run(config: Path | None, tenant: str | None, id: str) -> WorkflowRunRo
         return database.transact(partial(retry, tenant=tenant, id=id))
 
 
-def move_run(config: Path | None, tenant: str | None, id: str, version: str) -> WorkflowRunRow:
-    """Move a run that nobody drives to the version of its graph that the settings host; it must be `version`, where one
-    is named. Raises ConfigError, StoreUnavailable, NotFound, Conflict."""
-    _require_workflows()
-    from trimtab.workflows import in_process_urls
-    from trimtab.workflows import move_run as move
-
-    loaded = load_config(config)
-    with open_database(config) as (settings, database):
-        row = database.transact(partial(workflow_runs.find, id=id))
-        if row is None or tenant not in (None, row.tenant):
-            raise NotFound(f"there is no hosted run {id!r}", code="run_not_found")
-        hosted = load_graphs(loaded).get(row.workflow)
-        if hosted is None:
-            raise NotFound(f"no graph is hosted here for workflow {row.workflow!r} of run {id}")
-        if version not in ("", hosted.version):
-            raise Conflict(f"version {hosted.version} of {row.workflow!r} is hosted here, not {version}")
-        lease = settings.hosting.lease_seconds
-        return database.transact(partial(move, tenant=tenant, id=id, hosted=hosted, lease_seconds=lease))
-
-
 def _require_workflows() -> None:
     try:
         import trimtab.workflows  # noqa: F401
     except ModuleNotFoundError as error:
-        raise ConfigError(f"runs of hosted workflows need {error.name}: pip install 'trimtab[workflows]'") from error
+        raise ConfigError(
+            f"runs of hosted workflows need {error.name}: pip install 'trimtab[workflows]'"
+        ) from error

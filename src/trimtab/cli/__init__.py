@@ -4,7 +4,19 @@ import sys
 
 import typer
 
-from trimtab.cli import controllers, costs, evaluate, keys, learn, playing, running, serving, traces
+from trimtab.cli import (
+    controllers,
+    costs,
+    evaluate,
+    keys,
+    learn,
+    playing,
+    running,
+    runs,
+    serving,
+    traces,
+    worker,
+)
 from trimtab.core.errors import TrimtabError
 
 app = typer.Typer(
@@ -17,11 +29,13 @@ app = typer.Typer(
 app.command("serve")(serving.serve)
 app.command("init")(serving.init)
 app.command("run")(running.run)
+app.command("worker")(worker.worker)
 app.command("demo")(playing.demo)
 app.command("replay")(playing.replay)
 app.command("costs")(costs.costs)
 app.command("learn")(learn.learn)
 app.command("evaluate")(evaluate.evaluate)
+app.add_typer(runs.app, name="runs")
 app.add_typer(traces.app, name="traces")
 app.add_typer(controllers.app, name="controllers")
 app.add_typer(keys.app, name="keys")

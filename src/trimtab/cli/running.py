@@ -67,7 +67,7 @@ class Teller:
                 self._hush()
                 typer.echo(f"  {step}: ", nl=False, err=True)
                 self._speaks = step
-            typer.echo(_shown(happening.text), nl=False, err=True)
+            typer.echo(shown_text(happening.text), nl=False, err=True)
             return
         self._hush()
         typer.echo(_line(happening), err=True)
@@ -85,12 +85,12 @@ def _line(happening: "Happening") -> str:
         return f"> {happening.step}"
     mark = {"ended": "<", "failed": "!", "asked": "?"}[happening.kind]
     cost = "cost unknown" if happening.nanodollars is None else f"${usd_text(happening.nanodollars)}"
-    reason = f", {_shown(happening.text)}" if happening.text else ""
+    reason = f", {shown_text(happening.text)}" if happening.text else ""
     return f"{mark} {happening.step}  {happening.seconds:,.2f} s, {cost}{reason}"
 
 
-def _shown(text: str) -> str:
-    """What a model said, without what steers a terminal."""
+def shown_text(text: str) -> str:
+    """What others wrote, without what steers a terminal."""
     return "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 

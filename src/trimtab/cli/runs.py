@@ -11,7 +11,9 @@ from trimtab.cli.options import Config, Json
 if TYPE_CHECKING:
     from trimtab.store import WorkflowRunRow
 
-app = typer.Typer(help="Runs of hosted workflows: what they stand at, and what to do with them.", no_args_is_help=True)
+app = typer.Typer(
+    help="Runs of hosted workflows: what they stand at, and what to do with them.", no_args_is_help=True
+)
 Run = Annotated[str, typer.Argument(help="Id of the run (see list).")]
 Tenant = Annotated[str | None, typer.Option(help="Only of this tenant.")]
 
@@ -21,10 +23,15 @@ def list_runs(
     tenant: Tenant = None,
     workflow: Annotated[str | None, typer.Option(help="Only of this workflow.")] = None,
     state: Annotated[
-        str, typer.Option(help="queued, running, waiting, done, failed, cancelled, parked, superseded; or several, with commas.")
+        str,
+        typer.Option(
+            help="queued, running, waiting, done, failed, cancelled, parked, superseded; or several, with commas."
+        ),
     ] = "",
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many, the newest.")] = 50,
-    after: Annotated[str, typer.Option(help="Only runs older than this one: the last of the page before.")] = "",
+    after: Annotated[
+        str, typer.Option(help="Only runs older than this one: the last of the page before.")
+    ] = "",
     config: Config = None,
     json: Json = False,
 ) -> None:
@@ -40,7 +47,9 @@ def list_runs(
     states: tuple[WorkflowState, ...] = tuple(name.strip() for name in state.split(",") if name.strip())  # type: ignore[misc]
     unknown = sorted(set(states) - set(get_args(WorkflowState)))
     if unknown:
-        raise ConfigError(f"{', '.join(unknown)} is none of {', '.join(get_args(WorkflowState))}", key="--state")
+        raise ConfigError(
+            f"{', '.join(unknown)} is none of {', '.join(get_args(WorkflowState))}", key="--state"
+        )
     page = partial(
         workflow_runs.page, tenant=tenant, workflow=workflow, states=states, before=after, limit=limit
     )
@@ -87,10 +96,10 @@ def show(
     json: Json = False,
 ) -> None:
     """Show a run: what it stands at, what it waits for, what its steps cost, and where it can be forked."""
-    from trimtab.app.run_view import view_of
+    from trimtab.app.runs import view_run
     from trimtab.cli.run_view import print_view, view_json
 
-    view = view_of(config, run, tenant, points)
+    view = view_run(config, tenant, run, points)
     if json:
         typer.echo(view_json(view))
     else:
@@ -100,55 +109,56 @@ def show(
 @app.command()
 def cancel(run: Run, tenant: Tenant = None, config: Config = None, json: Json = False) -> None:
     """End a run, with the calls under way; what its steps did stays."""
-    from trimtab.app import open_database
-    from trimtab.workflows import cancel_run
+    from trimtab.app.runs import cancel_run
 
-    with open_database(config) as (_, database):
-        row = database.transact(partial(cancel_run, tenant=tenant, id=run))
-    told = "is asked to end" if row.state == "running" else "is cancelled"
+    row = cancel_run(config, tenant, run)
+    told = "is asked to end; its worker hears of it" if row.state == "running" else "is cancelled"
     _say(row, f"run {row.id} {told}", json=json)
 
 
 @app.command()
 def retry(run: Run, tenant: Tenant = None, config: Config = None, json: Json = False) -> None:
     """Queue a parked or failed run again: it goes on with the step it failed in."""
-    from trimtab.app import open_database
-    from trimtab.workflows import retry_run
+    from trimtab.app.runs import retry_run
 
-    with open_database(config) as (_, database):
-        row = database.transact(partial(retry_run, tenant=tenant, id=run))
-    _say(row, f"run {row.id} is queued; a worker goes on with it, or `trimtab run --resume {row.id}`", json=json)
+    row = retry_run(config, tenant, run)
+    _say(
+        row, f"run {row.id} is queued: a worker goes on with it, or trimtab run --resume {row.id}", json=json
+    )
 
 
 @app.command()
 def fork(
     run: Run,
     checkpoint: Annotated[str, typer.Option("--from", help="The checkpoint to begin at (see show).")] = "",
-    step: Annotated[int | None, typer.Option(help="The same by its step; default where the run stands.")] = None,
-    update: Annotated[str | None, typer.Option(help="Change the state there first: JSON, as a node returns it.")] = None,
+    step: Annotated[
+        int | None, typer.Option(help="The same by its step; default where the run stands.")
+    ] = None,
+    update: Annotated[
+        str | None, typer.Option(help="Change the state there first: JSON, as a node returns it.")
+    ] = None,
     as_node: Annotated[str, typer.Option(help="The node that is to have made the change.")] = "",
-    here: Annotated[bool, typer.Option("--run", help="Run the fork here and now; else a worker does.")] = False,
+    here: Annotated[bool, typer.Option("--run", help="Run it here and now; else a worker does.")] = False,
     tenant: Tenant = None,
     config: Config = None,
     json: Json = False,
 ) -> None:
-    """Begin a new run at a step of one that is over, waits or is parked; its cost is its own."""
-    from trimtab.app import load_config
-    from trimtab.app import running as app_running
+    """Begin a new run at a step of one that is over, waits or is parked; what it costs is its own."""
+    from trimtab.app import load_config, running
     from trimtab.cli.running import print_finished
 
-    loaded = load_config(config)
-
-    def announce(id: str) -> None:
-        typer.echo(f"run {id}", err=True)
-
-    finished = app_running.fork(loaded, run, tenant, checkpoint, step, (update, as_node), announce, here=here)
-    row = finished.run
+    wanted = running.ForkWanted(
+        run, tenant, checkpoint, step, None if update is None else update.encode(), as_node
+    )
+    finished = running.fork(
+        load_config(config), wanted, lambda id: typer.echo(f"run {id}", err=True), here=here
+    )
     if not here:
-        _say(row, f"run {row.id}, a fork of {run}, is {row.state}; a worker drives it", json=json)
+        row = finished.run
+        _say(row, f"run {row.id}, a fork of {run}, is {row.state}: a worker drives it", json=json)
         return
     print_finished(finished, json=json)
-    if row.state not in ("done", "waiting"):
+    if finished.run.state not in ("done", "waiting"):
         sys.exit(1)
 
 
@@ -156,13 +166,17 @@ def fork(
 def move(
     run: Run,
     to_version: Annotated[
-        bool, typer.Option("--to-version", help="To the version of the graph that these settings host.")
-    ] = False,
+        str, typer.Option(help="The version that must be hosted by these settings; default whichever is.")
+    ] = "",
     tenant: Tenant = None,
     config: Config = None,
     json: Json = False,
 ) -> None:
-    """x"""
+    """Let a run that nobody drives go on under the version of its graph that is hosted now."""
+    from trimtab.app import load_config, running
+
+    row = running.move(load_config(config), run, tenant, to_version)
+    _say(row, f"run {row.id} is {row.state} on version {row.version} now", json=json)
 
 
 def _say(row: "WorkflowRunRow", told: str, *, json: bool) -> None:

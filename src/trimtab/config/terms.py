@@ -187,6 +187,13 @@ class WorkflowSettings(Table, frozen=True):
             description="Name of the graph's version, where nodes changed and the shape of the graph did not."
         ),
     ] = ""
+    unsure: Annotated[
+        Literal["escalate", "ask"],
+        Meta(
+            description="Where a cascade would take the last model's reply unverified: `escalate` takes it, `ask` asks "
+            "a person in the inbox (steps of hosted runs only)."
+        ),
+    ] = "escalate"
     controllers: Annotated[
         tuple[ControllerKind, ...] | None,
         Meta(description="Kinds of controllers that may work; default all that are enabled, [] is none."),

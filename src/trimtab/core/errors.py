@@ -18,6 +18,7 @@ TrimtabError
     ├── LedgerUnavailable    no slice left and the database away: money cannot be set aside
     ├── DeadlineExceeded     the call's own deadline passed
     ├── RunCancelled         the client went away
+    ├── Unsure               a model's reply was not trusted, and a person is to be asked: the reply, and why
     └── UpstreamError        an endpoint failed: endpoint, status, retryable, whether it may have billed
 """
 
@@ -150,6 +151,29 @@ class RunCancelled(CallError):
     """The client went away before the reply was complete."""
 
     code = "client_closed_request"
+
+
+class Unsure(CallError):
+    """A reply was not trusted, and a person is to be asked instead of a bigger model. Only steps of hosted runs that
+    ask for it hear of it. `asked` is the last message it answers, `reply` the reply in chat's shape; `confidence` is
+    the mean probability of its tokens, None where nobody told."""
+
+    code = "unsure"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        model: str,
+        endpoint: str,
+        reason: str,
+        confidence: float | None,
+        asked: dict[str, object],
+        reply: bytes,
+    ) -> None:
+        super().__init__(message)
+        self.model, self.endpoint, self.reason = model, endpoint, reason
+        self.confidence, self.asked, self.reply = confidence, asked, reply
 
 
 class UpstreamError(CallError):

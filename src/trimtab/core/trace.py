@@ -40,7 +40,7 @@ class CallRecord(msgspec.Struct, frozen=True, gc=False, tag="call"):
     endpoint: str = ""
     usage: Usage = Usage()
     nanodollars: int = 0
-    answered_by: Literal["model", "recall", "controller", "none"] = "model"
+    answered_by: Literal["model", "recall", "controller", "person", "none"] = "model"
     decision: Decision | None = None
     attempts: tuple[AttemptRecord, ...] = ()
     request: bytes = b""

@@ -21,7 +21,7 @@ _ANSWERED = Ending("answered")
 class Attempt:
     """Created for one planned attempt; `begin` opens it, exactly one of the ends closes it.
 
-    Whoever reads its answer notes in `heard` what came.
+    Whoever reads its answer notes in `heard` what came, and in `judged` the reply that was verified, in chat's shape.
     """
 
     def __init__(self, desk: Desk, visit: Visit, endpoint: Endpoint, planned: PlannedAttempt) -> None:
@@ -29,6 +29,7 @@ class Attempt:
         self.form: Form = form_of(visit.call.surface, endpoint.settings.style)
         self.offer = visit.offers[planned.endpoint, planned.model]
         self.heard = Heard()
+        self.judged = b""
         self._money = Settlement(desk, visit, endpoint, planned, self.offer)
         self._reckoner = Reckoner(visit, endpoint, self.form, self.offer)
         self._answer: Answer | None = None

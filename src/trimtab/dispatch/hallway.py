@@ -28,8 +28,8 @@ from trimtab.dispatch.inbound import Inbound, PlainReply, Reply, StreamReply
 from trimtab.dispatch.journey import Journey, Whole
 from trimtab.dispatch.live import Live
 from trimtab.dispatch.onlooking import Onlooker
-from trimtab.dispatch.ready import Ready
-from trimtab.dispatch.recording import Recording
+from trimtab.dispatch.ready import Ready, shown_of
+from trimtab.dispatch.recording import PERSON, Recording
 from trimtab.dispatch.router import Choice, Router
 from trimtab.dispatch.tools import ToolPrices
 from trimtab.dispatch.visit import Visit
@@ -86,6 +86,8 @@ class Dispatch:
     async def _walk(self, visit: Visit) -> Reply:
         rooms = self._rooms
         await self._admit(visit)
+        if visit.inbound.decided:
+            return await self._decided_by_person(visit)
         models = await rooms.decider.steer(visit)
         choice = rooms.router.choose(visit.call, rooms.ledger.remaining(visit.meters))
         if models:
@@ -191,6 +193,15 @@ class Dispatch:
             _cost(visit),
         )
         return _reply(visit, ready.shown + self._cost_event(visit), headers)
+
+    async def _decided_by_person(self, visit: Visit) -> Reply:
+        """The answer of a person who was asked because the models were not sure; it costs nothing here."""
+        rooms, call = self._rooms, visit.call
+        shown, kept = shown_of(visit, visit.inbound.decided)
+        await rooms.ledger.charge(call.id, call.id, call.who, "model", PERSON, 0, "decided by a person")
+        rooms.recording.decided_by_person(visit, kept)
+        headers = (*_headers(visit), ("x-trimtab-answered-by", PERSON), _cost(visit))
+        return _reply(visit, shown, headers)
 
     async def _would_cost(self, visit: Visit, choice: Choice, ready: Ready) -> int:
         """An estimate: the plan's first attempt, at four bytes a token, nothing of it cached; 0 where a function of

@@ -39,7 +39,11 @@ NO_HINTS = Hints()
 
 class Inbound(msgspec.Struct, frozen=True):
     """One request: `key` is what the client presented ('' if nothing). `bearer` stands for a key where the house
-    itself calls, for a run whose tenant it knows."""
+    itself calls, for a run whose tenant it knows.
+
+    `asks`: where only a reply nobody verifies would be left, Unsure is raised instead; `decided` is the reply, in
+    chat's shape, that a person decided on then.
+    """
 
     surface: Surface
     body: bytes
@@ -47,6 +51,8 @@ class Inbound(msgspec.Struct, frozen=True):
     loopback: bool = False
     hints: Hints = NO_HINTS
     bearer: KeyFacts | None = None
+    asks: bool = False
+    decided: bytes = b""
 
 
 class PlainReply(msgspec.Struct, frozen=True):

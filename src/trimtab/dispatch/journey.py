@@ -18,7 +18,8 @@ from trimtab.dispatch.promise import UNBOUNDED
 from trimtab.dispatch.reading import Events, is_stream, whole_reply, within
 from trimtab.dispatch.refusal import LOST_HEDGE, TOO_LONG, reason_of
 from trimtab.dispatch.settlement import Desk
-from trimtab.dispatch.verdict import Judge
+from trimtab.dispatch.unsure import unsure_of
+from trimtab.dispatch.verdict import UNREADABLE, Judge
 from trimtab.dispatch.visit import Visit
 from trimtab.pool import Pool
 from trimtab.routing import Verifiers, read_context
@@ -45,11 +46,11 @@ class Whole(msgspec.Struct, frozen=True):
 
 
 class _Rejected(Exception):
-    """A verifier said no; the plan goes on."""
+    """A verifier said no; the plan goes on. `chat` is what it judged, b'' where that could not be read."""
 
-    def __init__(self, error: UpstreamError) -> None:
+    def __init__(self, error: UpstreamError, reason: str, chat: bytes) -> None:
         super().__init__(error.message)
-        self.error = error
+        self.error, self.reason, self.chat = error, reason, chat
 
 
 class Journey:
@@ -62,7 +63,7 @@ class Journey:
         self._hedges: HedgeBudget = hedge_budget(hedge_share)
 
     async def travel(self, visit: Visit) -> Whole | Live:
-        """Follow the visit's plan to a reply. Raises the CallError of the last attempt."""
+        """Follow the visit's plan to a reply. Raises the CallError of the last attempt, Unsure."""
         assert visit.decision is not None
         plan = visit.decision.plan
         attempts = list(plan.attempts)
@@ -75,6 +76,8 @@ class Journey:
                     return await self._race(visit, planned, attempts[0])
                 return await self._persist(visit, planned, last=not attempts)
             except _Rejected as rejected:
+                if visit.inbound.asks and rejected.chat and not any(left.verifiers for left in attempts):
+                    raise unsure_of(visit, rejected.error, rejected.reason, rejected.chat) from None
                 failure = rejected.error
             except QueueFull as error:
                 failure = failure or error
@@ -176,6 +179,8 @@ class Journey:
         except ValueError as error:
             return f"shape: {error}"
         verdict = await self._judge.verdict(attempt.planned.verifiers, chat, context)
+        if verdict is not None and verdict.by != UNREADABLE:
+            attempt.judged = chat
         return "" if verdict is None else f"{verdict.by}: {verdict.reason}"
 
     async def _open_stream(self, attempt: Attempt, events: Events) -> Whole | Live:
@@ -249,5 +254,7 @@ def _rejection(attempt: Attempt, reason: str) -> _Rejected:
             status=200,
             code="reply_rejected",
             retryable=False,
-        )  # fmt: skip
+        ),
+        reason,
+        attempt.judged,
     )

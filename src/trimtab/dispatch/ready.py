@@ -25,12 +25,18 @@ class Ready(msgspec.Struct, frozen=True):
 
 def ready_of(visit: Visit, answer: Answer, chat: bytes, said_bytes: int) -> Ready:
     """The reply `chat` in the client's shape. Raises BrokenReply where it cannot be told so."""
+    shown, kept = shown_of(visit, chat)
+    return Ready(answer, shown, kept, said_bytes)
+
+
+def shown_of(visit: Visit, chat: bytes) -> tuple[bytes, bytes]:
+    """The reply `chat` as the client asked for it, and plain. Raises BrokenReply where it cannot be told so."""
     surface: Surface = visit.call.surface
     form = form_of(surface, "openai")
     kept = form.reply(chat, visit.asked)
     if not visit.call.stream or form.stream_of_reply is None:
-        return Ready(answer, kept, kept, said_bytes)
-    return Ready(answer, form.stream_of_reply(chat, visit.asked), kept, said_bytes)
+        return kept, kept
+    return form.stream_of_reply(chat, visit.asked), kept
 
 
 def calling_reply(call: Call, answer: Answer) -> tuple[bytes, int]:

@@ -21,6 +21,7 @@ from trimtab.store import EndRecord, Writer
 
 _log = logging.getLogger(__name__)
 _REFUSALS = (BudgetExceeded, RateLimited, QueueFull, Forbidden, LedgerUnavailable, DeadlineExceeded)
+PERSON = "person"
 Watcher = Callable[[CallRecord], None]
 
 
@@ -47,6 +48,10 @@ class Recording:
     def decided(self, visit: Visit, controller: str, reply: bytes) -> None:
         """A call that a controller answered: its name stands where a model's would."""
         self._record(visit, "ok", "", 200, "", controller, Usage(), reply, answered_by="controller")
+
+    def decided_by_person(self, visit: Visit, reply: bytes) -> None:
+        """A call whose answer a person approved or wrote."""
+        self._record(visit, "ok", "", 200, "", PERSON, Usage(), reply, answered_by="person")
 
     def failed(self, visit: Visit, error: BaseException, reply: bytes = b"") -> None:
         """A call that was refused, failed, or whose client went away."""

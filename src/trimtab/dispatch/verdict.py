@@ -7,6 +7,8 @@ from trimtab.dispatch.foreign import SECONDS, Foreign
 from trimtab.routing import Verifiers, VerifyContext
 from trimtab.wire import BrokenReply, read_reply
 
+UNREADABLE = "shape"
+
 
 class Judge:
     """Constructed by `journey`."""
@@ -36,7 +38,7 @@ def judge(
     try:
         reply = read_reply(chat_reply)
     except BrokenReply as error:
-        return Verdict(False, "shape", error.message)
+        return Verdict(False, UNREADABLE, error.message)
     for check in checks:
         verdict = verifiers.verify(check, reply, context)
         if not verdict.accepted:

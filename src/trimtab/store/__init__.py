@@ -63,8 +63,8 @@ from trimtab.store.writer import Writer
 __all__ = [
     "Ask",
     "AskedRow",
-    "BacklogRows",
     "AssistantRow",
+    "BacklogRows",
     "CheckpointMark",
     "CheckpointRow",
     "CompletionField",

@@ -142,6 +142,15 @@ def of_run(connection: Connection, run: str) -> list[QuestionRow]:
     return [QuestionRow(**row._mapping) for row in connection.execute(mine)]
 
 
+def of_thread(connection: Connection, run: str) -> list[QuestionRow]:
+    """All that the runs of a run's thread ever asked, the oldest first."""
+    mine, others = run_table.alias("mine"), run_table.alias("others")
+    same = and_(others.c.tenant == mine.c.tenant, others.c.thread == mine.c.thread)
+    runs = select(others.c.id).join_from(mine, others, same).where(mine.c.id == run)
+    asked = select(table).where(table.c.run.in_(runs)).order_by(table.c.asked_at, table.c.run, table.c.id)
+    return [QuestionRow(**row._mapping) for row in connection.execute(asked)]
+
+
 def open_of(connection: Connection, query: QuestionQuery, limit: int) -> list[AskedRow]:
     """Open questions, the longest waiting first."""
     order = (table.c.asked_at, table.c.run, table.c.id)

@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from trimtab.store import workflow_checkpoints, workflow_writes
+from trimtab.store import workflow_checkpoints, workflow_crons, workflow_writes
 from trimtab.store.json_holds import holds
 from trimtab.store.workflow_schema import checkpoint, event, question, run, write
 from trimtab.store.workflow_schema import thread as table
@@ -73,7 +73,7 @@ def add(connection: Connection, row: ThreadRow) -> bool:
     """A new thread; False where there is one of that name."""
     dialect: Any = sqlite if connection.dialect.name == "sqlite" else postgresql
     statement = dialect.insert(table).values(msgspec.structs.asdict(row)).on_conflict_do_nothing()
-    return connection.execute(statement).rowcount == 1
+    return connection.execute(statement.returning(table.c.id)).first() is not None
 
 
 def lay(connection: Connection, row: ThreadRow) -> None:
@@ -138,7 +138,8 @@ def copy_past(connection: Connection, tenant: str, old: str, new: str) -> None:
 
 
 def forget(connection: Connection, tenant: str, id: str) -> None:
-    """Delete a thread and its past; its runs stay, with what they cost."""
+    """Delete a thread, its past and its crons; its runs stay, with what they cost."""
+    workflow_crons.remove_of_thread(connection, tenant, id)
     workflow_checkpoints.remove(connection, key_of(tenant, id))
     workflow_writes.remove(connection, key_of(tenant, id))
     connection.execute(delete(table).where(_named(tenant, id)))

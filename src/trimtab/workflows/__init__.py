@@ -27,6 +27,7 @@ from trimtab.workflows.points import Point, points_of
 from trimtab.workflows.saver import RunSaver, StateSaver, ThreadSaver
 from trimtab.workflows.schemas import GraphSchemas
 from trimtab.workflows.threads import Changed, Threads, json_text
+from trimtab.workflows.unsure import UnsureSteps
 
 __all__ = [
     "HOST",
@@ -64,6 +65,7 @@ __all__ = [
     "TenantStore",
     "ThreadSaver",
     "Threads",
+    "UnsureSteps",
     "cancel_run",
     "default_id",
     "idempotency_key",

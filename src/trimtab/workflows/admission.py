@@ -1,6 +1,7 @@
 """The admission of a run, in one transaction: its tenant's rate and places, its thread, what else goes on there."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 from msgspec.structs import replace
@@ -20,6 +21,7 @@ from trimtab.store import (
 from trimtab.workflows.order import CommandTerms, Order
 
 _RETRY_SECONDS = 5.0
+_REFUSED_SECONDS = 0.05
 _json = msgspec.json.Encoder()
 
 
@@ -28,6 +30,24 @@ class Admitted(msgspec.Struct, frozen=True):
 
     row: WorkflowRunRow
     displaced: tuple[str, ...] = ()
+
+
+class Doorkeeper:
+    """Remembers for a moment who was refused for want of room, so that a flood costs the store next to nothing."""
+
+    def __init__(self) -> None:
+        self._refused: dict[str, tuple[float, QueueFull | RateLimited]] = {}
+
+    async def let_in(self, tenant: str, ask: Callable[[], Awaitable[Admitted]]) -> Admitted:
+        """What `ask` admits. Raises what it raises; within the next moment again, without asking."""
+        until, error = self._refused.get(tenant, (0.0, None))
+        if error is not None and time.monotonic() < until:
+            raise error.with_traceback(None)
+        try:
+            return await ask()
+        except (QueueFull, RateLimited) as refused:
+            self._refused[tenant] = (time.monotonic() + _REFUSED_SECONDS, refused)
+            raise
 
 
 def admit(

@@ -40,7 +40,9 @@ def retry_run(connection: Connection, tenant: str | None, id: str) -> WorkflowRu
     """
     row = _locked(connection, tenant, id)
     if row.state not in _RETRIED:
-        raise Conflict(f"run {id} is {row.state}; only a parked or failed run is retried", code="not_retryable")
+        raise Conflict(
+            f"run {id} is {row.state}; only a parked or failed run is retried", code="not_retryable"
+        )
     marks = workflow_checkpoints.marks(connection, key_of(row.tenant, row.thread), "")
     if marks and marks[0].run != id and any(mark.run == id for mark in marks):
         raise Conflict(

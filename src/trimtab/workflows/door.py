@@ -8,13 +8,15 @@ from contextlib import aclosing
 from typing import Protocol
 
 import msgspec
+from msgspec.structs import replace
 
 from trimtab.core import Clock, Surface
-from trimtab.core.errors import CallError, DeadlineExceeded, Forbidden, NotFound
+from trimtab.core.errors import CallError, DeadlineExceeded, Forbidden, NotFound, Unsure
 from trimtab.dispatch import Dispatch, Hints, Inbound, PlainReply, Reply, StreamReply
 from trimtab.tenants import KeyFacts
 from trimtab.wire import error_event
-from trimtab.workflows.place import RUN, RunPlace, here
+from trimtab.workflows.place import RUN, CallName, RunPlace, StepPlace, here
+from trimtab.workflows.unsure import UnsureSteps, ask_about
 
 _log = logging.getLogger(__name__)
 
@@ -39,9 +41,15 @@ class CallDoor:
     """Constructed by `app/`. `paths` says which path is which surface."""
 
     def __init__(
-        self, dispatch: Dispatch, clock: Clock, paths: Mapping[str, Surface], tell: ErrorTeller
+        self,
+        dispatch: Dispatch,
+        clock: Clock,
+        paths: Mapping[str, Surface],
+        tell: ErrorTeller,
+        unsure: UnsureSteps,
     ) -> None:
         self._dispatch, self._clock, self._paths, self._tell = dispatch, clock, paths, tell
+        self._unsure = unsure
 
     async def answer(self, method: str, path: str, body: bytes, own_key: str = "") -> Answer:
         """Serve one request of a node; what goes wrong is told as the gateway tells it. `own_key` is the
@@ -62,8 +70,10 @@ class CallDoor:
                 "this call belongs to no run: it was made outside of a hosted graph, or in a thread started without "
                 "its context (use contextvars.copy_context().run)"
             )
-        hints = self._hints(place, body, own_key)
-        reply = await self._ask(Inbound(surface, body, hints=hints, bearer=_bearer(place)), place)
+        step = here()
+        name = place.name_call(step, body)
+        hints = self._hints(place, step, _scoped(place, own_key) if own_key else name.key if name else "")
+        reply = await self._ask(Inbound(surface, body, hints=hints, bearer=_bearer(place)), place, name)
         headers = dict(reply.headers)
         if isinstance(reply, PlainReply):
             return Answer(200, {"content-type": "application/json", **headers}, reply.body)
@@ -72,9 +82,15 @@ class CallDoor:
             200, {"content-type": "text/event-stream", **headers}, self._pieces(reply, first, surface, place)
         )
 
-    async def _ask(self, inbound: Inbound, place: RunPlace) -> Reply:
+    async def _ask(self, inbound: Inbound, place: RunPlace, name: CallName | None) -> Reply:
         try:
-            return await self._dispatch.answer(inbound)
+            if name is None or not self._unsure.asks(place.workflow):
+                return await self._dispatch.answer(inbound)
+            decided = await self._unsure.decided(name)
+            try:
+                return await self._dispatch.answer(replace(inbound, asks=True, decided=decided))
+            except Unsure as unsure:
+                raise ask_about(unsure, name) from unsure
         except CallError:
             raise
         except Exception as error:  # a fault of ours is told in the SDK's shape, not as a fault of the node
@@ -94,11 +110,10 @@ class CallDoor:
                 fault = _fault(error, place)
                 yield error_event(surface, fault.message, "api_error", fault.code)
 
-    def _hints(self, place: RunPlace, body: bytes, own_key: str) -> Hints:
+    def _hints(self, place: RunPlace, step: StepPlace, idempotency: str) -> Hints:
         left = None if place.deadline is None else place.deadline - self._clock.now()
         if left is not None and left <= 0:
             raise DeadlineExceeded("the run's deadline passed before this call")
-        step = here()
         return Hints(
             run=place.run,
             step=step.step,
@@ -106,7 +121,7 @@ class CallDoor:
             user=place.user,
             priority=place.priority,
             timeout_seconds=left,
-            idempotency=_scoped(place, own_key) if own_key else place.name_call(step, body),
+            idempotency=idempotency,
             source="hosted",
         )
 

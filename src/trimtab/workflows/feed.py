@@ -45,9 +45,11 @@ class Feed:
         return None if number + 1 < first else self._recent[number + 1 - first :]
 
     async def more(self, number: int) -> None:
-        """Return once there is an event after `number`, or the feed is closed."""
+        """Return once there is an event after `number`, or all is said and kept."""
         while self._next <= number + 1 and not self._closed:
             await self._said.wait()
+        if self._next <= number + 1:
+            await asyncio.wait((self._task,))
 
     async def close(self) -> None:
         """Keep what was said; nothing more is."""
@@ -93,7 +95,7 @@ async def listen(
             number = event.number
         if over and not kept:
             return
-        if not kept and feed is None:
+        if not kept:
             await asyncio.sleep(_LOOK_SECONDS)
 
 

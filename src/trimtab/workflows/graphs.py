@@ -14,22 +14,25 @@ from concurrent.futures import Executor
 from contextvars import copy_context
 from typing import Any, TypeAlias
 
+from langchain_core.runnables import Runnable, RunnableConfig, RunnableSequence
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph import StateGraph
 from langgraph.pregel import Pregel
 from langgraph.store.base import BaseStore
 
 from trimtab.core.errors import ConfigError
+from trimtab.workflows.bubbling import listening
 
 Graph: TypeAlias = Pregel[Any, Any, Any, Any]
 _DIGEST_LENGTH = 12
 
 
 class HostedGraph:
-    """A graph under its workflow's name. `version` tells graphs apart that cannot go on with each other's runs."""
+    """A graph under its workflow's name. `version` tells graphs apart that cannot go on with each other's runs; where
+    it `asks`, model calls in its nodes may interrupt them."""
 
-    def __init__(self, workflow: str, graph: Graph, named: str) -> None:
-        self.workflow, self._graph = workflow, graph
+    def __init__(self, workflow: str, graph: Graph, named: str, *, asks: bool = False) -> None:
+        self.workflow, self._graph, self._asks = workflow, graph, asks
         self.version = version_of(graph, named)
 
     @property
@@ -41,15 +44,20 @@ class HostedGraph:
         self, saver: BaseCheckpointSaver[str], pool: Executor, store: BaseStore | None = None
     ) -> Graph:
         """The graph to drive for one run; a store of its own stays."""
-        nodes = {name: _pooled(node, pool) for name, node in self._graph.nodes.items()}
+        nodes = {name: _pooled(_whole(node), pool) for name, node in self._graph.nodes.items()}
+        if self._asks:
+            nodes = {name: listening(node) for name, node in nodes.items()}
         update: dict[str, Any] = {"nodes": nodes, "checkpointer": saver}
         if self._graph.store is None and store is not None:
             update["store"] = store
         return self._graph.copy(update=update)
 
 
-def load_graph(workflow: str, target: str, named: str = "") -> HostedGraph:
-    """The graph that `target` (`package.module:attribute`) names. Raises ConfigError."""
+def load_graph(workflow: str, target: str, named: str = "", *, asks: bool = False) -> HostedGraph:
+    """The graph that `target` (`package.module:attribute`) names; `asks`: model calls in it may ask a person.
+
+    Raises ConfigError.
+    """
     module_name, _, attribute = target.partition(":")
     try:
         module = importlib.import_module(module_name)
@@ -61,7 +69,7 @@ def load_graph(workflow: str, target: str, named: str = "") -> HostedGraph:
         found = getattr(module, attribute)
     except AttributeError as error:
         raise ConfigError(f"module {module_name!r} has no {attribute!r}") from error
-    return HostedGraph(workflow, _compiled(_made(found, target), target), named)
+    return HostedGraph(workflow, _compiled(_made(found, target), target), named, asks=asks)
 
 
 def version_of(graph: Graph, named: str) -> str:
@@ -110,6 +118,29 @@ def _compiled(made: object, target: str) -> Graph:
 
 def _told(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
+
+
+class _Whole(Runnable[Any, Any]):
+    """A sequence as one thing."""
+
+    def __init__(self, does: Runnable[Any, Any]) -> None:
+        self._does = does
+
+    def invoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:  # noqa: ANN401
+        return self._does.invoke(input, config, **kwargs)
+
+    async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:  # noqa: ANN401
+        return await self._does.ainvoke(input, config, **kwargs)
+
+
+def _whole(node: Any) -> Any:  # noqa: ANN401 - LangGraph's own node
+    """The node; a sequence stays one: LangGraph would take it to pieces, and only the first would know its step."""
+    if not isinstance(node.bound, RunnableSequence):
+        return node
+    moved = copy.copy(node)
+    moved.bound = _Whole(node.bound)
+    moved.__dict__.pop("node", None)
+    return moved
 
 
 def _pooled(node: Any, pool: Executor) -> Any:  # noqa: ANN401 - LangGraph's own node

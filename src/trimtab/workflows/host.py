@@ -34,7 +34,7 @@ from trimtab.store import (
     workflow_threads,
     workflow_workers,
 )
-from trimtab.workflows.admission import Admitted, admit
+from trimtab.workflows.admission import Admitted, Doorkeeper, admit
 from trimtab.workflows.batch import Batch, patiently
 from trimtab.workflows.engine import Engine
 from trimtab.workflows.feed import Feed, listen
@@ -83,6 +83,7 @@ class Host:
         )
         self._batch = Batch(database)
         self._pool = ThreadPoolExecutor(settings.threads, thread_name_prefix="nodes")
+        self._doorkeeper = Doorkeeper()
         self._legs: dict[str, Leg] = {}
         self._feeds: dict[str, Feed] = {}
         self._begins, self._takes, self._draining = True, False, False
@@ -134,7 +135,7 @@ class Host:
                 before(connection, admitted.row)
             return admitted
 
-        admitted = await self._database.run(work)
+        admitted = await self._doorkeeper.let_in(order.tenant, partial(self._database.run, work))
         self._stop(admitted.displaced, "cancelled")
         if admitted.row.state == "running":
             await self._begin(admitted.row)

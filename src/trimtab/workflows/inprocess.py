@@ -124,9 +124,7 @@ def _sync_motion(
         with suppress(RuntimeError):
             if asyncio.get_running_loop() is loop:
                 raise BlockedLoop
-        answer: Answer = _wait(
-            door.answer(*_said(request), request.read(), _own_key(request)), loop
-        )
+        answer: Answer = _wait(door.answer(*_said(request), request.read(), _own_key(request)), loop)
         if isinstance(answer.content, bytes):
             return library.Response(answer.status, headers=answer.headers, content=answer.content)
         return library.Response(answer.status, headers=answer.headers, stream=Pieces(answer.content))

@@ -8,7 +8,6 @@ from typing import Any
 
 import msgspec
 
-
 _DIGEST_BYTES = 8
 
 
@@ -27,21 +26,20 @@ class RunPlace:
     ) -> None:
         self.run, self.tenant, self.user, self.key, self.workflow = run, tenant, user, key, workflow
         self.priority, self.deadline = priority, deadline
-        self._named: dict[str, int] = {}
+        self._named: dict[tuple[str, int, str], int] = {}
         self._waiting: set[Future[Any]] = set()
         self._lock = threading.Lock()
 
-    def name_call(self, step: "StepPlace", body: bytes) -> str:
-        """A name for a call of a node that is the same when the node is driven again: the run, the node's task, which
-        attempt of it, which call of this body, and the body. '' outside of nodes."""
+    def name_call(self, step: "StepPlace", body: bytes) -> "CallName | None":
+        """The name of a call that a node makes; None outside of nodes."""
         if not step.task:
-            return ""
+            return None
         digest = hashlib.blake2b(body, digest_size=_DIGEST_BYTES).hexdigest()
+        known = (step.task, step.attempt, digest)
         with self._lock:
-            known = f"{step.task}:{step.attempt}:{digest}"
             ordinal = self._named.get(known, 0)
             self._named[known] = ordinal + 1
-        return f"{self.run}:{step.task}:{step.attempt}:{ordinal}:{digest}"
+        return CallName(self.run, step.task, step.attempt, ordinal, digest)
 
     def note(self, future: "Future[Any]") -> None:
         """A thread waits for a call."""
@@ -67,6 +65,27 @@ class StepPlace(msgspec.Struct, frozen=True):
     step: str = ""
     task: str = ""
     attempt: int = 0
+
+
+class CallName(msgspec.Struct, frozen=True):
+    """A call that is made again when its node is driven again: which one it is of those with its body in an attempt
+    of the node's task. That calls made side by side come in another order then does not matter."""
+
+    run: str
+    task: str
+    attempt: int
+    ordinal: int
+    digest: str
+
+    @property
+    def key(self) -> str:
+        """For endpoints."""
+        return f"{self.run}:{self.task}:{self.attempt}:{self.ordinal}:{self.digest}"
+
+    @property
+    def lasting(self) -> str:
+        """The same in whichever attempt of the task, and in whichever run its thread goes on."""
+        return f"{self.task}:{self.ordinal}:{self.digest}"
 
 
 RUN: ContextVar[RunPlace | None] = ContextVar("trimtab_hosted_run", default=None)

@@ -19,6 +19,7 @@ from trimtab.tenants import KeyFacts, Keyring
 
 T = TypeVar("T")
 _AWAY_SECONDS = 2.0
+_READS = ("/search", "/count", "/history", "/checkpoint", "/versions", "/namespaces")
 _json = msgspec.json.Encoder()
 
 
@@ -74,8 +75,7 @@ class Desk:
     async def _open(self, scope: Scope, receive: Receive) -> Asked:
         _, presented = hints_of(scope["headers"])
         key = await self._keyring.open(presented, loopback=is_loopback(scope))
-        path = scope["path"]
-        reads = scope["method"] == "GET" or path.endswith(("/search", "/count", "/history", "/checkpoint"))
+        reads = scope["method"] == "GET" or scope["path"].endswith(_READS)
         key.require("viewer" if reads else "operator")
         body = await read_body(scope, receive, self._most, self._patience)
         return Asked(

@@ -8,7 +8,16 @@ from trimtab.core.errors import BadRequest
 from trimtab.gateway.hints import hints_of
 from trimtab.gateway.hosted.desk import Asked
 from trimtab.gateway.hosted.threads import Place
-from trimtab.workflows import Assistant, CommandTerms, Multitask, Order, RunTerms, StreamMode, json_text
+from trimtab.workflows import (
+    Assistant,
+    CommandTerms,
+    Multitask,
+    Order,
+    RunTerms,
+    StreamMode,
+    json_text,
+    terms_with,
+)
 
 Seconds = Annotated[float, msgspec.Meta(ge=0, le=1e9)]
 
@@ -77,13 +86,13 @@ def order_of(
 def _terms(body: RunBody, assistant: Assistant, *, stateless: bool, streams: bool) -> RunTerms:
     modes = body.stream_mode if isinstance(body.stream_mode, list) else [body.stream_mode or "values"]
     at = body.checkpoint_id or (body.checkpoint.checkpoint_id if body.checkpoint else "") or ""
-    context = {**assistant.context, **(body.context or {})}
+    config, context = terms_with(assistant, body.config or {}, body.context)
     return RunTerms(
         command=None
         if body.command is None
         else CommandTerms(body.command.resume, body.command.update, body.command.goto),
-        config=_merged(assistant.config, body.config or {}),
-        context=context or None,
+        config=config,
+        context=context,
         checkpoint=at,
         interrupt_before=body.interrupt_before,
         interrupt_after=body.interrupt_after,
@@ -92,12 +101,3 @@ def _terms(body: RunBody, assistant: Assistant, *, stateless: bool, streams: boo
         streamed=streams or bool(body.stream_mode) or bool(body.stream_resumable),
         on_completion=body.on_completion or ("delete" if stateless else "keep"),
     )
-
-
-def _merged(first: dict[str, Any], then: dict[str, Any]) -> dict[str, Any]:
-    """Two configurations, the second one's wins; their `configurable` and `metadata` are merged, too."""
-    merged = {**first, **then}
-    for name in ("configurable", "metadata"):
-        if first.get(name) and then.get(name):
-            merged[name] = {**first[name], **then[name]}
-    return merged
