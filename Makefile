@@ -27,7 +27,7 @@ lint: $(VENV)/.installed-dev
 
 test-npm: $(VENV)/.installed-dev
 	cd tests/npm && npm install --no-audit --no-fund --silent
-	$(BIN)/python -m pytest tests/gateway/hosted/test_npm_client.py
+	$(BIN)/python -m pytest tests/reception/test_npm_client.py
 
 test: lint
 	$(BIN)/python -m pytest

@@ -234,7 +234,7 @@ async def _loud(house: Any, heard: dict[str, int]) -> None:
 
 
 async def crowd(store: str) -> dict[str, float]:
-    """Ten thousand runs in the queue and nobody to drive them: memory, how long a page takes, what the next one hears."""
+    """Ten thousand runs in the queue that nobody may drive yet: memory, how long a page takes, what the next hears."""
     import psutil
 
     from trimtab.core.errors import QueueFull

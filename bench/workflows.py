@@ -116,14 +116,14 @@ def main() -> None:
             )
             near = measured("neighbours", url)
             print(
-                f"{store}: a tenant's p95 alone {near['alone_p95_ms']:.0f} ms, beside one that offers 50 times its share "
-                f"{near['beside_p95_ms']:.0f} ms ({near['beside_p95_ms'] / near['alone_p95_ms']:.2f} x); the loud one: "
-                f"{near['taken']:.0f} runs taken, {near['refused']:.0f} refused with 429, {near['else']:.0f} else"
+                f"{store}: a tenant's p95 alone {near['alone_p95_ms']:.0f} ms, beside one that offers 50 times its "
+                f"share {near['beside_p95_ms']:.0f} ms ({near['beside_p95_ms'] / near['alone_p95_ms']:.2f} x); "
+                f"the loud one: {near['taken']:.0f} runs taken, {near['refused']:.0f} refused with 429, {near['else']:.0f} else"
             )
             many = measured("crowd", postgres.database() if url != "sqlite" and postgres else url)
             print(
-                f"{store}: 10,000 runs queued at {many['asked_s']:.0f}/s, {many['grown_mib']:.0f} MiB more; a page of 100 "
-                f"p95 {many['page_p95_ms']:.1f} ms; of 20 more, {many['refused_of_20']:.0f} refused"
+                f"{store}: 10,000 runs queued at {many['asked_s']:.0f}/s, {many['grown_mib']:.0f} MiB more; a page of "
+                f"100 p95 {many['page_p95_ms']:.1f} ms; of 20 more, {many['refused_of_20']:.0f} refused"
             )
         call = measured("call", "sqlite")
         print(

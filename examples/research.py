@@ -86,14 +86,14 @@ def fan_out(state: Research) -> list[Send]:
     return [Send("read", Source(question=state["question"], name=name)) for name in state["chosen"]]
 
 
-async def read(source: Source) -> Research:
+async def read(state: Source) -> Research:
     """One source; as many of these run side by side as were chosen."""
     said = await ask(
         "Quote the sentences of the passage that help to answer, word for word; NONE if there are none.",
-        f"Question: {source['question']}\nPassage:\n{SOURCES[source['name']]}",
+        f"Question: {state['question']}\nPassage:\n{SOURCES[state['name']]}",
     )
-    notes = [] if said.strip() == "NONE" else [f"{said} [{source['name']}]"]
-    return {"read": [source["name"]], "notes": notes}
+    notes = [] if said.strip() == "NONE" else [f"{said} [{state['name']}]"]
+    return {"read": [state["name"]], "notes": notes}
 
 
 async def write(state: Research) -> Research:

@@ -79,6 +79,47 @@ def test_turns_are_fair_between_tenants_and_by_priority_within_one(database):
     assert claim(database, limits) == []
 
 
+def test_a_pinned_run_is_driven_only_by_workers_of_its_partition(database):
+    add(database, "r1", partition="eu")
+    add(database, "r2")
+    limits = Limits(ROOMY)
+    european = Hosting("them", HOSTING.graphs, 10.0, 2, frozenset({"eu"}))
+    assert [run.id for run in claim(database, limits, hosting=HOSTING)] == ["r2"]
+    assert [run.id for run in claim(database, Limits(PlaceLimits(5, 5)), hosting=european)] == ["r1"]
+
+
+def test_the_more_urgent_deadline_goes_first_and_what_is_not_due_waits(database):
+    add(database, "r1", begin_at=4e9)
+    add(database, "r2", deadline=2e9)
+    add(database, "r3", deadline=1e9)
+    limits = Limits(PlaceLimits(5, 5))
+    assert [run.id for run in claim(database, limits, most=1)] == ["r3"]
+    assert [run.id for run in claim(database, limits)] == ["r2"]
+
+
+def test_runs_of_one_thread_are_driven_one_after_the_other(database):
+    add(database, "r1", thread="t")
+    add(database, "r2", thread="t", priority=9)
+    limits = Limits(PlaceLimits(5, 5))
+    (first,) = claim(database, limits)
+    assert first.id == "r1"
+    assert claim(database, limits) == []
+    database.transact(lambda c: workflow_runs.end_leg(c, first, "done"))
+    assert [run.id for run in claim(database, limits)] == ["r2"]
+
+
+def test_a_rate_refuses_what_comes_too_soon_and_says_how_long(database):
+    limits = PlaceLimits(5, 5, a_minute=2)
+
+    def ask(now):
+        return database.transact(lambda c: workflow_places.take_turn(c, "acme", limits, now))
+
+    assert [ask(1000.0), ask(1000.0)] == [0.0, 0.0]
+    assert ask(1000.0) == pytest.approx(30.0)
+    assert ask(1015.0) == pytest.approx(15.0)
+    assert ask(1031.0) == 0.0
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_counters_are_exact_whatever_happens_to_runs(database, seed):
     chance = random.Random(seed)

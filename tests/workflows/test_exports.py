@@ -43,6 +43,7 @@ def test_the_exports_of_the_room_are_these():
         "default_id",
         "idempotency_key",
         "in_process",
+        "json_of",
         "json_text",
         "load_graph",
         "move_run",

@@ -17,7 +17,7 @@ def open_hosted_doors(
     house: "House", settings: "Settings", host: "Host", graphs: "Mapping[str, HostedGraph]"
 ) -> list[Work]:
     """Put the doors in their places; the tasks that go with them."""
-    from trimtab.gateway.hosted import (
+    from trimtab.reception import (
         Desk,
         ForkDoor,
         HostedRunDoor,

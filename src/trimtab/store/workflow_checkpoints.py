@@ -53,6 +53,12 @@ def find(connection: Connection, thread: str, namespace: str, id: str = "") -> C
     return found[0] if found else None
 
 
+def is_of(connection: Connection, thread: str, run: str) -> bool:
+    """Whether a thread has a checkpoint that a run wrote."""
+    mine = select(table.c.id).where(table.c.thread == thread, table.c.namespace == "", table.c.run == run)
+    return connection.execute(mine.limit(1)).first() is not None
+
+
 def history(
     connection: Connection,
     thread: str,

@@ -28,6 +28,7 @@ from trimtab.workflows.saver import RunSaver, StateSaver, ThreadSaver
 from trimtab.workflows.schemas import GraphSchemas
 from trimtab.workflows.threads import Changed, Threads, json_text
 from trimtab.workflows.unsure import UnsureSteps
+from trimtab.workflows.values import json_of
 
 __all__ = [
     "HOST",
@@ -70,6 +71,7 @@ __all__ = [
     "default_id",
     "idempotency_key",
     "in_process",
+    "json_of",
     "json_text",
     "load_graph",
     "move_run",

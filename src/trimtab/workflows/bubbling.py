@@ -4,7 +4,6 @@ was made of it on the way.
 """
 
 import asyncio
-import copy
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -12,7 +11,6 @@ from typing import Any
 
 from langchain_core.runnables import Runnable, RunnableConfig
 from langgraph.errors import GraphInterrupt
-from langgraph.pregel import Pregel
 from langgraph.types import interrupt
 
 
@@ -35,17 +33,9 @@ def ask(question: dict[str, object]) -> object:
         raise PersonAsked("a person is asked") from None
 
 
-def listening(node: Any) -> Any:  # noqa: ANN401 - LangGraph's own node
-    """The node, so that questions asked inside of its calls interrupt it; nodes of a subgraph likewise."""
-    moved = copy.copy(node)
-    moved.__dict__.pop("node", None)
-    if isinstance(node.bound, Pregel):
-        inner = {name: listening(each) for name, each in node.bound.nodes.items()}
-        moved.bound = node.bound.copy(update={"nodes": inner})
-        moved.subgraphs = [moved.bound if each is node.bound else each for each in node.subgraphs]
-    if moved.node is not None:
-        moved.__dict__["node"] = _Listening(moved.node)
-    return moved
+def listening(does: Runnable[Any, Any]) -> Runnable[Any, Any]:
+    """What a node does, so that questions asked inside of its calls interrupt it."""
+    return _Listening(does)
 
 
 @contextmanager

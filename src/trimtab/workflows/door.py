@@ -70,6 +70,7 @@ class CallDoor:
                 "this call belongs to no run: it was made outside of a hosted graph, or in a thread started without "
                 "its context (use contextvars.copy_context().run)"
             )
+        await place.sure()
         step = here()
         name = place.name_call(step, body)
         hints = self._hints(place, step, _scoped(place, own_key) if own_key else name.key if name else "")
@@ -127,7 +128,7 @@ class CallDoor:
 
 
 def _bearer(place: RunPlace) -> KeyFacts:
-    return KeyFacts(id=place.key, tenant=place.tenant, user=place.user)
+    return KeyFacts(id=place.key, tenant=place.tenant, user=place.user, models=place.models)
 
 
 def _scoped(place: RunPlace, key: str) -> str:

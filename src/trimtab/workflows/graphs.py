@@ -22,6 +22,7 @@ from langgraph.store.base import BaseStore
 
 from trimtab.core.errors import ConfigError
 from trimtab.workflows.bubbling import listening
+from trimtab.workflows.lease import Guarded
 
 Graph: TypeAlias = Pregel[Any, Any, Any, Any]
 _DIGEST_LENGTH = 12
@@ -45,12 +46,14 @@ class HostedGraph:
     ) -> Graph:
         """The graph to drive for one run; a store of its own stays."""
         nodes = {name: _pooled(_whole(node), pool) for name, node in self._graph.nodes.items()}
-        if self._asks:
-            nodes = {name: listening(node) for name, node in nodes.items()}
+        nodes = {name: _wrapped(node, self._wrap) for name, node in nodes.items()}
         update: dict[str, Any] = {"nodes": nodes, "checkpointer": saver}
         if self._graph.store is None and store is not None:
             update["store"] = store
         return self._graph.copy(update=update)
+
+    def _wrap(self, does: Runnable[Any, Any]) -> Runnable[Any, Any]:
+        return listening(Guarded(does)) if self._asks else Guarded(does)
 
 
 def load_graph(workflow: str, target: str, named: str = "", *, asks: bool = False) -> HostedGraph:
@@ -140,6 +143,19 @@ def _whole(node: Any) -> Any:  # noqa: ANN401 - LangGraph's own node
     moved = copy.copy(node)
     moved.bound = _Whole(node.bound)
     moved.__dict__.pop("node", None)
+    return moved
+
+
+def _wrapped(node: Any, wrap: Callable[[Runnable[Any, Any]], Runnable[Any, Any]]) -> Any:  # noqa: ANN401 - as below
+    """The node, what it does wrapped; nodes of a subgraph likewise."""
+    moved = copy.copy(node)
+    moved.__dict__.pop("node", None)
+    if isinstance(node.bound, Pregel):
+        inner = {name: _wrapped(each, wrap) for name, each in node.bound.nodes.items()}
+        moved.bound = node.bound.copy(update={"nodes": inner})
+        moved.subgraphs = [moved.bound if each is node.bound else each for each in node.subgraphs]
+    if moved.node is not None:
+        moved.__dict__["node"] = wrap(moved.node)
     return moved
 
 

@@ -40,6 +40,7 @@ from trimtab.workflows.engine import Engine
 from trimtab.workflows.feed import Feed, listen
 from trimtab.workflows.graphs import HostedGraph
 from trimtab.workflows.inbox import answers_to, questions_of
+from trimtab.workflows.lease import Lease
 from trimtab.workflows.leg import Leg, LegEnd
 from trimtab.workflows.order import Order
 from trimtab.workflows.saver import RunSaver
@@ -83,14 +84,16 @@ class Host:
         )
         self._batch = Batch(database)
         self._pool = ThreadPoolExecutor(settings.threads, thread_name_prefix="nodes")
-        self._doorkeeper = Doorkeeper()
+        self._doorkeeper, self._lease = Doorkeeper(), Lease(settings.lease_seconds)
         self._legs: dict[str, Leg] = {}
         self._feeds: dict[str, Feed] = {}
         self._begins, self._takes, self._draining = True, False, False
 
     async def open(self) -> None:
         """Take our place among the workers. Raises StoreUnavailable."""
+        since = self._lease.now()
         await self._beat()
+        self._lease.renew(since)
         self._engine.launch(self._drive)
 
     def version(self, workflow: str) -> str:
@@ -126,8 +129,7 @@ class Host:
         input_of(order.input)
         limits, now = self._limits.of(order.tenant), self._clock.now()
         row = self._row(order, graph.version, limits.partition, now)
-        mine = limits.partition in self._hosting.partitions
-        at_once = mine and not (order.waits or order.begin_at > now or self._draining or not self._begins)
+        at_once = self._begins_now(order, limits.partition, now)
 
         def work(connection: Connection) -> Admitted:
             admitted = admit(connection, order, row, limits, at_once=at_once)
@@ -142,6 +144,11 @@ class Host:
         else:
             self._asked.set()
         return admitted.row
+
+    def _begins_now(self, order: Order, partition: str, now: float) -> bool:
+        if order.waits or order.begin_at > now or self._draining or not self._begins:
+            return False
+        return partition in self._hosting.partitions and len(self._legs) < self._settings.runs
 
     def _row(self, order: Order, version: str, partition: str, now: float) -> WorkflowRunRow:
         return WorkflowRunRow(
@@ -237,7 +244,7 @@ class Host:
         return asked
 
     async def _begin(self, row: WorkflowRunRow) -> None:
-        leg = self._legs[row.id] = Leg(row)
+        leg = self._legs[row.id] = Leg(row, self._lease.sure)
         try:
             await self._engine.begin(row.id, row.claim)
         except BaseException:
@@ -315,9 +322,11 @@ class Host:
     async def _beat_on(self) -> None:
         while True:
             await asyncio.sleep(self._settings.lease_seconds / _BEATS_A_LEASE)
+            since = self._lease.now()
             try:
                 await self._beat()
                 await self._heed()
+                self._lease.renew(since)
                 if self._takes and not self._draining:
                     await self._take_lost()
             except StoreUnavailable as error:

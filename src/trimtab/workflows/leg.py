@@ -1,7 +1,7 @@
 """One leg of a run: from where its checkpoints say it stands to its end, an interrupt, a drain or a failure."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import aclosing
 from typing import Any, Literal
 
@@ -36,10 +36,11 @@ class LegEnd(msgspec.Struct, frozen=True):
 class Leg:
     """Mutable, owned by the host as long as it runs. `ended` is set once the run's row says how."""
 
-    def __init__(self, row: WorkflowRunRow) -> None:
+    def __init__(self, row: WorkflowRunRow, sure: Callable[[], Awaitable[None]]) -> None:
         self.row, self.terms = row, msgspec.json.decode(row.terms, type=RunTerms)
         self.control = RunControl()
-        self.place = RunPlace(row.id, row.tenant, row.user, row.key, row.workflow, row.priority, row.deadline)
+        facts = (row.id, row.tenant, row.user, row.key, row.workflow, row.priority, row.deadline)
+        self.place = RunPlace(*facts, sure, self.terms.models)
         self.ended = asyncio.Event()
         self._task: asyncio.Task[Any] | None = None
         self._why: Literal["", "cancelled", "queued", "lost"] = ""

@@ -29,7 +29,8 @@ class CommandTerms(msgspec.Struct, frozen=True, omit_defaults=True):
 
 class RunTerms(msgspec.Struct, frozen=True, omit_defaults=True):
     """How a run is driven, beside its input. `checkpoint` is the id of the one to begin at, '' for the latest;
-    `streamed` runs keep their events, of `stream_mode`, for whoever listens."""
+    `streamed` runs keep their events, of `stream_mode`, for whoever listens; `models` are those the asking key may
+    name, all where there are none."""
 
     command: CommandTerms | None = None
     config: dict[str, Any] = {}
@@ -41,6 +42,7 @@ class RunTerms(msgspec.Struct, frozen=True, omit_defaults=True):
     stream_subgraphs: bool = False
     streamed: bool = False
     on_completion: Literal["keep", "delete"] = "keep"
+    models: tuple[str, ...] = ()
 
 
 class Order(msgspec.Struct, frozen=True):

@@ -2,6 +2,7 @@
 
 import hashlib
 import threading
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from contextvars import ContextVar
 from typing import Any
@@ -23,12 +24,19 @@ class RunPlace:
         workflow: str,
         priority: int = 0,
         deadline: float | None = None,
+        sure: Callable[[], Awaitable[None]] | None = None,
+        models: tuple[str, ...] = (),
     ) -> None:
         self.run, self.tenant, self.user, self.key, self.workflow = run, tenant, user, key, workflow
-        self.priority, self.deadline = priority, deadline
+        self.priority, self.deadline, self._sure, self.models = priority, deadline, sure, models
         self._named: dict[tuple[str, int, str], int] = {}
         self._waiting: set[Future[Any]] = set()
         self._lock = threading.Lock()
+
+    async def sure(self) -> None:
+        """Return once it is sure that this process drives the run."""
+        if self._sure is not None:
+            await self._sure()
 
     def name_call(self, step: "StepPlace", body: bytes) -> "CallName | None":
         """The name of a call that a node makes; None outside of nodes."""

@@ -188,8 +188,7 @@ class RunSaver(ThreadSaver):
     async def has_begun(self) -> bool:
         """Whether the run has written a checkpoint of its own yet."""
         thread = key_of(self._row.tenant, self._row.thread)
-        latest = await patiently(self._database, lambda c: workflow_checkpoints.find(c, thread, ""))
-        return latest is not None and latest.run == self._run
+        return await patiently(self._database, lambda c: workflow_checkpoints.is_of(c, thread, self._run))
 
 
 class StateSaver(ThreadSaver):

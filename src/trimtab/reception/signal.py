@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from trimtab.core.errors import StoreUnavailable
-from trimtab.gateway.hosted.desk import Asked, Desk, said
+from trimtab.reception.desk import Asked, Desk, said
 from trimtab.workflows import Backlog, BacklogReader
 
 _GAUGES = {

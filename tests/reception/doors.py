@@ -7,7 +7,7 @@ import uvicorn
 from langgraph_sdk import get_client
 from starlette.applications import Starlette
 
-from trimtab.gateway.hosted import Desk
+from trimtab.reception import Desk
 from trimtab.tenants import Keyring, create_key
 
 MOST_BYTES = 1_000_000

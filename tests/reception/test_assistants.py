@@ -11,7 +11,7 @@ from langgraph_sdk.errors import (
     PermissionDeniedError,
 )
 
-from trimtab.gateway.hosted import assistant_routes
+from trimtab.reception import assistant_routes
 from trimtab.store import Database, url_of
 from trimtab.workflows import Assistants, HostedGraph, default_id
 

@@ -4,7 +4,7 @@ import httpx
 import pytest
 from langgraph_sdk import errors, get_client
 
-from gateway.hosted.test_runs import HELLO, client
+from reception.test_runs import HELLO, client
 
 __all__ = ["client"]
 

@@ -1,4 +1,5 @@
-"""The npm client, which Agent Chat UI speaks, over a socket. `make test-npm` installs it; without it this is skipped."""
+"""The npm client, which Agent Chat UI speaks, over a socket. `make test-npm` installs it; else this is
+skipped."""
 
 import asyncio
 import json
@@ -7,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from gateway.hosted.test_runs import client
+from reception.test_runs import client
 
 __all__ = ["client"]
-FOLDER = Path(__file__).parents[2] / "npm"
+FOLDER = Path(__file__).parents[1] / "npm"
 has_client = shutil.which("node") and (FOLDER / "node_modules").exists()
 
 

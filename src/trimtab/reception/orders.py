@@ -5,9 +5,9 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from trimtab.core.errors import BadRequest
-from trimtab.gateway.hints import hints_of
-from trimtab.gateway.hosted.desk import Asked
-from trimtab.gateway.hosted.threads import Place
+from trimtab.gateway import hints_of
+from trimtab.reception.desk import Asked
+from trimtab.reception.threads import Place
 from trimtab.workflows import (
     Assistant,
     CommandTerms,
@@ -55,9 +55,10 @@ class RunBody(msgspec.Struct, frozen=True):
 
 
 def order_of(
-    asked: Asked, body: RunBody, assistant: Assistant, now: float, *, thread: str, streams: bool
+    asked: Asked, body: RunBody, assistant: Assistant, now: float, *, thread: str, streams: bool, waits: bool
 ) -> Order:
     """The order that a body is; without a `thread` a stateless one, whose thread goes with it unless it is to be kept.
+    `waits`: nobody stands by for it.
 
     Raises BadRequest.
     """
@@ -73,9 +74,10 @@ def order_of(
         key=key.id,
         priority=int(hints.priority or 0),
         deadline=None if late is None else now + late,
+        waits=waits,
         thread=thread,
         assistant=assistant.id,
-        terms=_terms(body, assistant, stateless=not thread, streams=streams),
+        terms=_terms(body, assistant, key.models, stateless=not thread, streams=streams),
         metadata=json_text({**assistant.metadata, **(body.metadata or {})}, "metadata").encode(),
         multitask=body.multitask_strategy or "enqueue",
         begin_at=now + body.after_seconds if body.after_seconds else 0.0,
@@ -83,7 +85,9 @@ def order_of(
     )
 
 
-def _terms(body: RunBody, assistant: Assistant, *, stateless: bool, streams: bool) -> RunTerms:
+def _terms(
+    body: RunBody, assistant: Assistant, models: tuple[str, ...], *, stateless: bool, streams: bool
+) -> RunTerms:
     modes = body.stream_mode if isinstance(body.stream_mode, list) else [body.stream_mode or "values"]
     at = body.checkpoint_id or (body.checkpoint.checkpoint_id if body.checkpoint else "") or ""
     config, context = terms_with(assistant, body.config or {}, body.context)
@@ -100,4 +104,5 @@ def _terms(body: RunBody, assistant: Assistant, *, stateless: bool, streams: boo
         stream_subgraphs=bool(body.stream_subgraphs),
         streamed=streams or bool(body.stream_mode) or bool(body.stream_resumable),
         on_completion=body.on_completion or ("delete" if stateless else "keep"),
+        models=models,
     )

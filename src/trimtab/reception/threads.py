@@ -7,8 +7,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from trimtab.core.errors import BadRequest, Conflict
-from trimtab.gateway.hosted.desk import Asked, Desk, done, said
-from trimtab.gateway.hosted.shapes import checkpoint_json, state_json, thread_json
+from trimtab.reception.desk import Asked, Desk, done, said
+from trimtab.reception.shapes import checkpoint_json, state_json, thread_json
 from trimtab.store import FoundThread, ThreadQuery, ThreadStatus
 from trimtab.workflows import Changed, Threads
 

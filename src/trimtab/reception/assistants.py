@@ -9,8 +9,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from trimtab.core.errors import BadRequest, Conflict
-from trimtab.gateway.hosted.desk import Asked, Desk, done, said
-from trimtab.gateway.hosted.shapes import moment
+from trimtab.reception.desk import Asked, Desk, done, said
+from trimtab.reception.shapes import moment
 from trimtab.workflows import Assistant, AssistantQuery, Assistants, Changes, GraphSchemas
 
 Limit = Annotated[int, msgspec.Meta(ge=1, le=1_000)]

@@ -8,7 +8,7 @@ from langgraph.graph import MessagesState, StateGraph
 from langgraph_sdk.errors import BadRequestError, NotFoundError
 
 from trimtab.core import IdSource
-from trimtab.gateway.hosted import cron_routes
+from trimtab.reception import cron_routes
 from trimtab.store import Database, ThreadRow, url_of, workflow_threads
 from trimtab.workflows import Assistants, Crons, HostedGraph, default_id
 

@@ -9,8 +9,7 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.types import Interrupt, PregelTask, StateSnapshot
 
 from trimtab.store import FoundThread, WorkflowRunRow, WorkflowState
-from trimtab.workflows import default_id
-from trimtab.workflows.values import json_of
+from trimtab.workflows import default_id, json_of
 
 _STATUS: Mapping[WorkflowState, str] = {
     "queued": "pending",

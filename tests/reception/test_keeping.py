@@ -11,7 +11,7 @@ from gateway.served import endpoint
 @pytest.fixture
 async def clients(serve, upstream):
     """`mine, theirs, clock` of a house that hosts the graph of `keeping`."""
-    served = await serve(f'{endpoint(upstream)}\n[workflow.work]\ngraph = "gateway.hosted.keeping:graph"\n')
+    served = await serve(f'{endpoint(upstream)}\n[workflow.work]\ngraph = "reception.keeping:graph"\n')
     served.house.workflows.take_runs()
     made = [get_client(url=served.url, api_key=await served.key(tenant)) for tenant in ("acme", "other")]
     yield *made, served.clock

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from gateway.hosted.answering import bearer
 from gateway.upstream import hangs
+from reception.answering import bearer
 from trimtab.workflows import Order
 
 

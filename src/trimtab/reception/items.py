@@ -18,8 +18,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from trimtab.core.errors import BadRequest
-from trimtab.gateway.hosted.assistants import Limit, Offset, yes
-from trimtab.gateway.hosted.desk import Asked, Desk, done, said
+from trimtab.reception.assistants import Limit, Offset, yes
+from trimtab.reception.desk import Asked, Desk, done, said
 from trimtab.workflows import TenantStore
 
 _LIMIT, _NAMESPACES = 10, 100

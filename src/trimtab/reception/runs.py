@@ -10,10 +10,10 @@ from starlette.routing import Route
 
 from trimtab.core import Clock
 from trimtab.core.errors import BadRequest, Conflict, NotFound
-from trimtab.gateway.hosted.desk import Asked, Desk, done, said
-from trimtab.gateway.hosted.orders import RunBody, order_of
-from trimtab.gateway.hosted.shapes import STATES, run_json
-from trimtab.gateway.hosted.streams import EventStream
+from trimtab.reception.desk import Asked, Desk, done, said
+from trimtab.reception.orders import RunBody, order_of
+from trimtab.reception.shapes import STATES, run_json
+from trimtab.reception.streams import EventStream
 from trimtab.store import Database, WorkflowRunRow, WorkflowState, workflow_runs
 from trimtab.workflows import Assistants, Host, Threads
 
@@ -39,13 +39,13 @@ class HostedRunDoor:
 
     async def create(self, asked: Asked) -> Response:
         """`POST /threads/{thread}/runs` and `POST /runs`: begin, or queue, and say which run it is."""
-        row = await self._started(asked, asked.decoded(RunBody), streams=False)
+        row = await self._started(asked, asked.decoded(RunBody), waits=True)
         return said(run_json(row), headers=_where(row))
 
     async def batch(self, asked: Asked) -> Response:
         """`POST /runs/batch`: many stateless runs."""
         bodies = asked.decoded(list[RunBody])
-        return said([run_json(await self._started(asked, body, streams=False)) for body in bodies])
+        return said([run_json(await self._started(asked, body, waits=True)) for body in bodies])
 
     async def stream(self, asked: Asked) -> Response:
         """`POST /threads/{thread}/runs/stream` and `POST /runs/stream`: its events as they come."""
@@ -55,7 +55,7 @@ class HostedRunDoor:
 
     async def wait(self, asked: Asked) -> Response:
         """`POST /threads/{thread}/runs/wait` and `POST /runs/wait`: its values, once it is over."""
-        row = await self._started(asked, asked.decoded(RunBody), streams=False)
+        row = await self._started(asked, asked.decoded(RunBody))
         return _outcome(await self._host.wait(row.id), row)
 
     async def list(self, asked: Asked) -> Response:
@@ -133,13 +133,17 @@ class HostedRunDoor:
         await self._database.run(lambda connection: workflow_runs.remove(connection, row.id))
         return done()
 
-    async def _started(self, asked: Asked, body: RunBody, *, streams: bool) -> WorkflowRunRow:
+    async def _started(
+        self, asked: Asked, body: RunBody, *, streams: bool = False, waits: bool = False
+    ) -> WorkflowRunRow:
         tenant, thread = asked.key.tenant, asked.path.get("thread", "")
         assistant = await self._assistants.resolve(tenant, body.assistant_id)
         if thread and body.if_not_exists == "create":
             await self._threads.create(tenant, asked.key.user, thread, {"graph_id": assistant.workflow})
         now = self._clock.now()
-        return await self._host.start(order_of(asked, body, assistant, now, thread=thread, streams=streams))
+        return await self._host.start(
+            order_of(asked, body, assistant, now, thread=thread, streams=streams, waits=waits)
+        )
 
     async def _found(self, asked: Asked) -> WorkflowRunRow:
         row = await self._host.find(asked.path["run"], asked.key.tenant)

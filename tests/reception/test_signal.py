@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from gateway.hosted.answering import bearer
+from reception.answering import bearer
 from trimtab.core.errors import StoreUnavailable
 from trimtab.store import workflow_workers
 from workflows.made import lay_run

@@ -8,9 +8,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from trimtab.core.errors import BadRequest
-from trimtab.gateway.hosted.assistants import Limit, Offset, chosen
-from trimtab.gateway.hosted.desk import Asked, Desk, done, said
-from trimtab.gateway.hosted.shapes import moment
+from trimtab.reception.assistants import Limit, Offset, chosen
+from trimtab.reception.desk import Asked, Desk, done, said
+from trimtab.reception.shapes import moment
 from trimtab.store import CronQuery, CronRow
 from trimtab.workflows import CronChanges, CronOwner, CronPayload, CronPlan, Crons, Multitask, StreamMode
 

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from gateway.hosted.answering import asked, bearer, over
+from reception.answering import asked, bearer, over
 
 
 @pytest.fixture

@@ -14,11 +14,11 @@ HELLO = {"messages": [{"role": "user", "content": "Hello?"}]}
 async def client(serve, upstream):
     """Serves a house that hosts the chats, and gives a client of it; `client.served` is the house."""
     graphs = ("chat", "asking", "standing", "falling")
-    text = "\n".join(f'[workflow.{name}]\ngraph = "gateway.hosted.chats:{name}"' for name in graphs)
+    text = "\n".join(f'[workflow.{name}]\ngraph = "reception.chats:{name}"' for name in graphs)
     served = await serve(f"{endpoint(upstream)}\n{text}\n")
     served.house.workflows.take_runs()
     # Loaded by the house, as a workflow is: the SDKs in it look for their keys when it is imported.
-    from gateway.hosted import chats
+    from reception import chats
 
     made = get_client(url=served.url, api_key="none")
     made.served, made.held = served, chats.hold()

@@ -10,10 +10,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from trimtab.core.errors import BadRequest, CallError, StoreUnavailable
-from trimtab.gateway.asgi import Gone, read_body, send_bytes
-from trimtab.gateway.calls import fault_of, is_loopback
-from trimtab.gateway.errors import error_reply
-from trimtab.gateway.hints import hints_of
+from trimtab.gateway import Gone, error_reply, fault_of, hints_of, is_loopback, read_body, send_bytes
 from trimtab.pool import Patience
 from trimtab.tenants import KeyFacts, Keyring
 

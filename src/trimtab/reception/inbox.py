@@ -8,8 +8,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from trimtab.core.errors import BadRequest
-from trimtab.gateway.hosted.desk import Asked, Desk, said
-from trimtab.gateway.trees import limit_of
+from trimtab.gateway import limit_of
+from trimtab.reception.desk import Asked, Desk, said
 from trimtab.store import AskedRow, QuestionPlace, QuestionQuery
 from trimtab.workflows import Inbox
 

@@ -6,7 +6,7 @@ import msgspec
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from trimtab.gateway.hosted.desk import Asked, Desk, said
+from trimtab.reception.desk import Asked, Desk, said
 from trimtab.store import Database, WorkflowRunRow
 from trimtab.workflows import Forks, ForkTerms, Host, cancel_run, retry_run
 

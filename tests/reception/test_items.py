@@ -3,7 +3,7 @@
 import pytest
 from langgraph_sdk.errors import BadRequestError
 
-from trimtab.gateway.hosted import item_routes
+from trimtab.reception import item_routes
 from trimtab.store import Database, url_of
 from trimtab.workflows import TenantStore
 
