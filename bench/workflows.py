@@ -122,8 +122,8 @@ def main() -> None:
             )
             many = measured("crowd", postgres.database() if url != "sqlite" and postgres else url)
             print(
-                f"{store}: 10,000 runs queued at {many['asked_s']:.0f}/s, {many['grown_mib']:.0f} MiB more; a page of "
-                f"100 p95 {many['page_p95_ms']:.1f} ms; of 20 more, {many['refused_of_20']:.0f} refused"
+                f"{store}: 10,000 runs queued at {many['asked_s']:.0f}/s, {many['grown_mib']:.0f} MiB more; "
+                f"a page of 100 p95 {many['page_p95_ms']:.1f} ms; of 20 more, {many['refused_of_20']:.0f} refused"
             )
         call = measured("call", "sqlite")
         print(

@@ -34,7 +34,7 @@ def database(request, tmp_path, fresh_database):
 async def hosting(serve, upstream):
     """Serves a house that hosts one graph of `own_graphs` as workflow `work`: `served = await hosting("failing")`."""
 
-    async def start(graph, more=""):
-        return await serve(f'{endpoint(upstream)}\n[workflow.work]\ngraph = "{GRAPHS}:{graph}"\n{more}')
+    async def start(graph, more="", module=GRAPHS):
+        return await serve(f'{endpoint(upstream)}\n[workflow.work]\ngraph = "{module}:{graph}"\n{more}')
 
     return start
