@@ -38,7 +38,16 @@ def admit(
 ) -> Literal["running", "queued"] | None:
     """Take a place for a new run: among the driven where it may begin `at_once` and there is room, else in the
     queue; None where that is full."""
-    _lay(connection, tenant)
+    found = _admitted(connection, tenant, limits, at_once=at_once)
+    if found is None:
+        _lay(connection, tenant)
+        found = _admitted(connection, tenant, limits, at_once=at_once)
+    return found
+
+
+def _admitted(
+    connection: Connection, tenant: str, limits: PlaceLimits, *, at_once: bool
+) -> Literal["running", "queued"] | None:
     mine = table.c.tenant == tenant
     if at_once:
         drive = update(table).where(mine, table.c.running < limits.running)
@@ -73,9 +82,11 @@ def waiting(connection: Connection) -> list[str]:
 def shift(connection: Connection, tenant: str, *, queued: int = 0, running: int = 0) -> None:
     """Note that runs moved."""
     if queued or running:
-        _lay(connection, tenant)
         changes = {"queued": table.c.queued + queued, "running": table.c.running + running}
-        connection.execute(update(table).where(table.c.tenant == tenant).values(changes))
+        moved = update(table).where(table.c.tenant == tenant).values(changes)
+        if not connection.execute(moved).rowcount:
+            _lay(connection, tenant)
+            connection.execute(moved)
 
 
 def running(connection: Connection, tenants: Collection[str]) -> dict[str, int]:

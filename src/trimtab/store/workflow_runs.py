@@ -57,6 +57,11 @@ class WorkflowRunRow(msgspec.Struct, frozen=True):
     output: bytes | None = None
     error: str = ""
 
+    @property
+    def is_fresh(self) -> bool:
+        """Whether nothing can stand of it yet in its thread or in the inbox: it was claimed once, and is no fork."""
+        return self.claim == 1 and not self.origin.startswith("fork:")
+
 
 class RunStanding(msgspec.Struct, frozen=True):
     """A run's latest claim, and whether somebody asked that it ends."""
@@ -150,7 +155,7 @@ def end_leg(
         return False
     shift(connection, row.tenant, "running", state)
     workflow_questions.ask(connection, questions)
-    if state in OVER:
+    if state in OVER and not row.is_fresh:
         workflow_questions.withdraw(connection, row.id)
     if state in OVER and told.rolls_back:
         undo(connection, row)

@@ -88,6 +88,8 @@ class Host:
         self._legs: dict[str, Leg] = {}
         self._feeds: dict[str, Feed] = {}
         self._begins, self._takes, self._draining = True, False, False
+        # Whether somebody may be waiting for the place that a run leaves; looked at every now and then in any case.
+        self._crowded = True
 
     async def open(self) -> None:
         """Take our place among the workers. Raises StoreUnavailable."""
@@ -142,6 +144,7 @@ class Host:
         if admitted.row.state == "running":
             await self._begin(admitted.row)
         else:
+            self._crowded = True
             self._asked.set()
         return admitted.row
 
@@ -272,7 +275,8 @@ class Host:
             await self._close(run, feed)
             self._legs.pop(run, None)
             leg.ended.set()
-            self._asked.set()
+            if self._crowded:
+                self._asked.set()
 
     async def _feed(self, leg: Leg) -> Feed | None:
         if not leg.terms.streamed:
@@ -291,7 +295,7 @@ class Host:
     async def _driven(self, leg: Leg, graph: HostedGraph, saver: RunSaver, feed: Feed | None) -> LegEnd:
         tell = None if feed is None else feed.say
         try:
-            answers = await answers_to(self._database, leg.row.id)
+            answers = {} if leg.row.is_fresh else await answers_to(self._database, leg.row.id)
             copied = graph.copy_for(saver, self._pool, self._store_of(leg.row.tenant))
             end = await leg.drive(copied, saver, self._clock, answers, tell)
         except (
@@ -388,7 +392,9 @@ class Host:
             claim = partial(
                 workflow_claims.claim_queued, hosting=self._hosting, limits=self._limits, most=room
             )
-            for row in await self._database.run(claim):
+            rows = await self._database.run(claim)
+            self._crowded = bool(rows)
+            for row in rows:
                 await self._begin(row)
 
     async def _take_lost(self) -> None:

@@ -187,6 +187,8 @@ class RunSaver(ThreadSaver):
 
     async def has_begun(self) -> bool:
         """Whether the run has written a checkpoint of its own yet."""
+        if self._row.is_fresh:
+            return False
         thread = key_of(self._row.tenant, self._row.thread)
         return await patiently(self._database, lambda c: workflow_checkpoints.is_of(c, thread, self._run))
 
