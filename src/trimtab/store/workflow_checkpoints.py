@@ -1,12 +1,11 @@
 """Checkpoints of runs: one row each, written only by whoever holds the run's claim (see `workflow_runs.held`)."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, and_, delete, func, select, true
-from sqlalchemy.dialects import postgresql, sqlite
 
+from trimtab.store.bulk import put_rows
 from trimtab.store.workflow_schema import checkpoint as table
 
 # In the namespace of a subgraph that begins anew in each step, as LangGraph writes it: "node:task|inner:task".
@@ -39,12 +38,7 @@ class CheckpointMark(msgspec.Struct, frozen=True):
 
 def put(connection: Connection, rows: Sequence[CheckpointRow]) -> None:
     """Write checkpoints; one that is there is overwritten."""
-    if not rows:
-        return
-    insert: Any = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(table)
-    changed = {name: insert.excluded[name] for name in ("kind", "body", "metadata")}
-    statement = insert.on_conflict_do_update(index_elements=["thread", "namespace", "id"], set_=changed)
-    connection.execute(statement, [msgspec.structs.asdict(row) for row in rows])
+    put_rows(connection, table, rows, ("thread", "namespace", "id"), ("kind", "body", "metadata"))
 
 
 def find(connection: Connection, thread: str, namespace: str, id: str = "") -> CheckpointRow | None:

@@ -136,10 +136,11 @@ def end_leg(
     output: bytes | None = None,
     error: str = "",
     questions: Sequence[QuestionRow] = (),
-) -> bool:
-    """Let a claimed run go in a state, with what it asks; False where it belongs to somebody else by now."""
+) -> WorkflowRunRow | None:
+    """Let a claimed run go in a state, with what it asks; as it stands then, None where it belongs to somebody else by
+    now."""
     mine = and_(table.c.id == row.id, table.c.claim == row.claim, table.c.state == "running")
-    now = workers.time_now(connection)
+    now = workers.now_of(connection)
     lasted = case((table.c.updated_at < now, now - table.c.updated_at), else_=0.0)
     changes: dict[str, object] = {
         "state": state,
@@ -150,16 +151,16 @@ def end_leg(
     }
     if output is not None:
         changes["output"] = output
-    told = connection.execute(update(table).where(mine).values(changes).returning(table.c.rolls_back)).first()
+    told = connection.execute(update(table).where(mine).values(changes).returning(table)).first()
     if told is None:
-        return False
+        return None
     shift(connection, row.tenant, "running", state)
     workflow_questions.ask(connection, questions)
     if state in OVER and not row.is_fresh:
         workflow_questions.withdraw(connection, row.id)
     if state in OVER and told.rolls_back:
         undo(connection, row)
-    return True
+    return row_of(told)
 
 
 def reopen(connection: Connection, id: str, states: Sequence[WorkflowState]) -> bool:

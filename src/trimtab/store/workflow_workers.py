@@ -9,6 +9,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from trimtab.store.workflow_schema import worker as table
 
 _UNIX_DAY = 2_440_587.5
+_SQLITE_NOW = literal_column(f"(julianday('now') - {_UNIX_DAY}) * 86400.0", Float)
+_PG_NOW = cast(func.extract("epoch", func.clock_timestamp()), Float)
 
 
 class WorkerRow(msgspec.Struct, frozen=True):
@@ -26,10 +28,12 @@ class WorkerRow(msgspec.Struct, frozen=True):
 
 def time_now(connection: Connection) -> float:
     """The database's epoch seconds: what leases are measured by, so that machines' clocks may differ."""
-    sqlite_now = literal_column(f"(julianday('now') - {_UNIX_DAY}) * 86400.0", Float)
-    pg_now = cast(func.extract("epoch", func.clock_timestamp()), Float)
-    told = sqlite_now if connection.dialect.name == "sqlite" else pg_now
-    return float(connection.scalar(select(told)) or 0.0)
+    return float(connection.scalar(select(now_of(connection))) or 0.0)
+
+
+def now_of(connection: Connection) -> ColumnElement[float]:
+    """`time_now`, to be asked for within a statement."""
+    return _SQLITE_NOW if connection.dialect.name == "sqlite" else _PG_NOW
 
 
 def beat(connection: Connection, worker: WorkerRow) -> float:

@@ -1,16 +1,15 @@
 """What the nodes of a step wrote before the step's checkpoint: a finished node is known by them and not run again."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, and_, delete, select, true
-from sqlalchemy.dialects import postgresql, sqlite
 
+from trimtab.store.bulk import put_rows
 from trimtab.store.workflow_checkpoints import STEP_MARK
 from trimtab.store.workflow_schema import write as table
 
-_KEY = ["thread", "namespace", "checkpoint", "task", "position"]
+_KEY = ("thread", "namespace", "checkpoint", "task", "position")
 
 
 class WriteRow(msgspec.Struct, frozen=True):
@@ -29,16 +28,7 @@ class WriteRow(msgspec.Struct, frozen=True):
 
 def put(connection: Connection, rows: Sequence[WriteRow], *, replace: bool) -> None:
     """Write values; of one that is there the old stays, or the new where `replace` is asked for."""
-    if not rows:
-        return
-    insert: Any = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(table)
-    changed = {name: insert.excluded[name] for name in ("path", "channel", "kind", "body")}
-    statement = (
-        insert.on_conflict_do_update(index_elements=_KEY, set_=changed)
-        if replace
-        else insert.on_conflict_do_nothing()
-    )
-    connection.execute(statement, [msgspec.structs.asdict(row) for row in rows])
+    put_rows(connection, table, rows, _KEY, ("path", "channel", "kind", "body") if replace else ())
 
 
 def of_checkpoint(connection: Connection, thread: str, namespace: str, checkpoint: str) -> list[WriteRow]:

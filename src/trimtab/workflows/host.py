@@ -16,6 +16,7 @@ from typing import Literal
 
 import msgspec
 from langgraph.store.base import BaseStore
+from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from trimtab.config import HostingSettings
@@ -26,6 +27,7 @@ from trimtab.store import (
     Event,
     Hosting,
     Limits,
+    QuestionRow,
     WorkerRow,
     WorkflowRunRow,
     workflow_claims,
@@ -177,7 +179,7 @@ class Host:
             multitask=order.multitask,
             origin=order.origin,
             input=order.input,
-            terms=msgspec.json.encode(order.terms),
+            terms=msgspec.json.encode(replace(order.terms, new_thread=not order.thread)),
             metadata=order.metadata.decode(),
         )
 
@@ -193,6 +195,8 @@ class Host:
             leg = self._legs.get(id)
             if leg is not None:
                 await leg.ended.wait()
+                if leg.outcome is not None and leg.outcome.state != "queued":
+                    return leg.outcome
             row = await self.find(id)
             if row.state not in ("queued", "running"):
                 return row
@@ -266,11 +270,12 @@ class Host:
         if leg is None or leg.row.claim != claim:
             return "lost"
         graph = self._graphs[leg.row.workflow]
-        saver = RunSaver(self._database, self._batch, leg.row)
+        saver = RunSaver(self._database, self._batch, leg.row, new_thread=leg.terms.new_thread)
         feed = await self._feed(leg)
         try:
             end = await self._driven(leg, graph, saver, feed)
-            return await self._end(leg.row, end, forgets=leg.terms.on_completion == "delete")
+            leg.outcome = await self._end(leg.row, end, forgets=leg.terms.on_completion == "delete")
+            return "lost" if leg.outcome is None else leg.outcome.state
         finally:
             await self._close(run, feed)
             self._legs.pop(run, None)
@@ -308,20 +313,23 @@ class Host:
             feed.say("error", msgspec.json.encode({"error": kind, "message": message or kind}))
         return end
 
-    async def _end(self, row: WorkflowRunRow, end: LegEnd, *, forgets: bool = False) -> str:
+    async def _end(self, row: WorkflowRunRow, end: LegEnd, *, forgets: bool = False) -> WorkflowRunRow | None:
+        """The run as it stands then; None where it is another worker's."""
         state = end.state
         if state == "lost":
             _log.warning("run %s is another worker's by now; this one stops driving it", row.id)
-            return state
+            return None
 
-        def work(connection: Connection) -> bool:
-            questions = questions_of(row, end.interrupts, workflow_workers.time_now(connection))
+        def work(connection: Connection) -> WorkflowRunRow | None:
+            questions: list[QuestionRow] = []
+            if end.interrupts:
+                questions = questions_of(row, end.interrupts, workflow_workers.time_now(connection))
             ended = workflow_runs.end_leg(connection, row, state, end.output, end.error, questions)
             if ended and forgets and state in workflow_runs.OVER:
                 workflow_threads.forget(connection, row.tenant, row.thread)
             return ended
 
-        return state if await patiently(self._database, work) else "lost"
+        return await patiently(self._database, work)
 
     async def _beat_on(self) -> None:
         while True:

@@ -34,7 +34,8 @@ class LegEnd(msgspec.Struct, frozen=True):
 
 
 class Leg:
-    """Mutable, owned by the host as long as it runs. `ended` is set once the run's row says how."""
+    """Mutable, owned by the host as long as it runs. `ended` is set once the run's row says how; then `outcome` is that
+    row, None where the run is another worker's."""
 
     def __init__(self, row: WorkflowRunRow, sure: Callable[[], Awaitable[None]]) -> None:
         self.row, self.terms = row, msgspec.json.decode(row.terms, type=RunTerms)
@@ -42,6 +43,7 @@ class Leg:
         facts = (row.id, row.tenant, row.user, row.key, row.workflow, row.priority, row.deadline)
         self.place = RunPlace(*facts, sure, self.terms.models)
         self.ended = asyncio.Event()
+        self.outcome: WorkflowRunRow | None = None
         self._task: asyncio.Task[Any] | None = None
         self._why: Literal["", "cancelled", "queued", "lost"] = ""
 

@@ -30,7 +30,7 @@ class CommandTerms(msgspec.Struct, frozen=True, omit_defaults=True):
 class RunTerms(msgspec.Struct, frozen=True, omit_defaults=True):
     """How a run is driven, beside its input. `checkpoint` is the id of the one to begin at, '' for the latest;
     `streamed` runs keep their events, of `stream_mode`, for whoever listens; `models` are those the asking key may
-    name, all where there are none."""
+    name, all where there are none; `new_thread`: its thread was made for it."""
 
     command: CommandTerms | None = None
     config: dict[str, Any] = {}
@@ -43,6 +43,7 @@ class RunTerms(msgspec.Struct, frozen=True, omit_defaults=True):
     streamed: bool = False
     on_completion: Literal["keep", "delete"] = "keep"
     models: tuple[str, ...] = ()
+    new_thread: bool = False
 
 
 class Order(msgspec.Struct, frozen=True):

@@ -178,12 +178,20 @@ class ThreadSaver(BaseCheckpointSaver[str]):
 class RunSaver(ThreadSaver):
     """A leg's saver: writes raise LostRun once the run was claimed anew."""
 
-    def __init__(self, database: Database, batch: Batch, row: WorkflowRunRow) -> None:
+    def __init__(
+        self, database: Database, batch: Batch, row: WorkflowRunRow, *, new_thread: bool = False
+    ) -> None:
         super().__init__(database, row.tenant, row.id)
         self._batch, self._row = batch, row
+        self._is_empty = new_thread and row.is_fresh
 
     async def _keep(self, item: Item) -> None:
+        self._is_empty = False
         await self._batch.put(msgspec.structs.replace(item, claim=self._row.claim))
+
+    async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
+        """As `ThreadSaver`; a thread made for a run that was never driven before has nothing to be asked for."""
+        return None if self._is_empty else await super().aget_tuple(config)
 
     async def has_begun(self) -> bool:
         """Whether the run has written a checkpoint of its own yet."""
