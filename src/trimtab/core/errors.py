@@ -10,7 +10,7 @@ TrimtabError
     ├── Forbidden            a known key that may not do this
     ├── UnknownModel         nothing serves that model (names close matches)
     ├── NotFound             no such run, call or key
-    ├── Conflict             what was asked for has been done or undone by somebody else
+    ├── Conflict             what is asked for does not go with how things stand: over, busy, taken, answered
     ├── TooLarge             body over the limit
     ├── BudgetExceeded       a hold was refused: budget, limit, spent, reset time
     ├── RateLimited          requests or tokens a minute are used up
@@ -102,7 +102,7 @@ class NotFound(CallError):
 
 
 class Conflict(CallError):
-    """Somebody else was quicker."""
+    """What is asked for does not go with how things stand: it is over, busy, taken or answered by now."""
 
     code = "conflict"
 

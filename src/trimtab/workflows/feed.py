@@ -20,7 +20,7 @@ _log = logging.getLogger(__name__)
 
 
 class Feed:
-    """What one run says in this process. `run` is its task; `close` keeps the rest."""
+    """What one run says in this process. A task of its own keeps it; `close` returns once all is kept."""
 
     def __init__(self, database: Database, clock: Clock, run: str, first: int) -> None:
         self._database, self._clock, self._run, self._next = database, clock, run, first

@@ -114,7 +114,7 @@ class Host:
         self._begins = False
 
     async def run(self) -> None:
-        """Commit checkpoints and beat, until cancelled."""
+        """Commit checkpoints, beat and take runs, until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._batch.run())
             group.create_task(self._beat_on())
