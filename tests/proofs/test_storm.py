@@ -1,7 +1,9 @@
 """The proof: runs on one PostgreSQL over three workers, which are killed, frozen beyond their lease, cut off.
 
-At the end every run that was let in is done; no node ran again whose result stood in the store; the ledger is
-never below what the endpoint billed, exact wherever the process lived, and nothing is held.
+`stall` stops the whole database server for a while, as a disk that stands still would; fsync is off there, so
+nothing here speaks of power cuts. At the end every run that was let in is done; no node ran again whose
+result stood in the store; the ledger is never below what the endpoint billed, exact wherever the process
+lived, and nothing is held.
 
 TRIMTAB_STORM_RUNS=200 TRIMTAB_STORM_BLOWS=24 is what `make chaos` plays.
 """
@@ -125,7 +127,7 @@ class Storm:
         await asyncio.to_thread(self.server.start)
 
     async def stall(self, _):
-        """The database's disk stands still for a while, as a slow one does."""
+        """The whole database server stands still for a while, as with a disk that does."""
         self.server.freeze()
         await asyncio.sleep(0.2 + 0.8 * self.rng.random())
         self.server.thaw()
@@ -220,7 +222,9 @@ def check_runs(books):
 
 
 def check_effects(effects, committed):
-    """No node began after its result stood in the store; every node ended. How many began more than once."""
+    """No node began after its result stood in the store; every node ended, and the store saw a result of each.
+
+    How many began more than once."""
     begun, ended = defaultdict(list), set()
     for line in effects.read_text().splitlines():
         at, what, key, name = line.split("\t")
@@ -231,6 +235,7 @@ def check_effects(effects, committed):
         else:
             ended.add((run, task))
     assert set(begun) == ended
+    assert {task for _, task in begun} <= committed.keys()
     return sum(len(times) > 1 for times in begun.values())
 
 

@@ -225,3 +225,20 @@ async def test_wrong_requests_are_told_what_is_wrong(client):
         await client.runs.create(None, "chat", input=HELLO, webhook="http://x.example")
     with pytest.raises(errors.BadRequestError, match="stream_mode"):
         await client.runs.create(None, "chat", input=HELLO, stream_mode="smoke")
+
+
+async def test_wrong_configs_and_gotos_are_refused_at_the_door(client):
+    for wrong, named in (
+        ({"config": {"recursion_limit": "abc"}}, "config.recursion_limit"),
+        ({"config": {"configurable": 3}}, "config.configurable"),
+        ({"command": {"goto": {"node": "reply"}}}, "command.goto"),
+    ):
+        with pytest.raises(errors.BadRequestError, match=named):
+            await client.runs.create(None, "chat", input=HELLO, **wrong)
+
+
+async def test_a_stateless_run_that_is_cancelled_in_the_queue_leaves_no_thread(client):
+    run = await client.runs.create(None, "chat", input=HELLO, after_seconds=3600)
+    await client.runs.cancel_many(run_ids=[run["run_id"]])
+    with pytest.raises(errors.NotFoundError):
+        await client.threads.get(run["thread_id"])

@@ -1,10 +1,13 @@
 """Threads through the LangGraph SDK's own client, over a socket."""
 
+import json
+
 import httpx
 import pytest
 from langgraph_sdk import errors, get_client
 
 from reception.test_runs import HELLO, client
+from trimtab.store import workflow_crons
 
 __all__ = ["client"]
 
@@ -104,3 +107,42 @@ async def test_nothing_of_a_tenant_is_there_for_another(client):
     assert len((await mine.threads.get_state("same"))["values"]["messages"]) == 2
     await mine.aclose()
     await other.aclose()
+
+
+async def test_a_viewer_reads_and_changes_nothing(client):
+    served = client.served
+    looks = get_client(url=served.url, api_key=await served.key("acme", role="viewer"))
+    works = get_client(url=served.url, api_key=await served.key("acme"))
+    await works.threads.create(thread_id="search")
+    run = await works.runs.create("search", "standing", input=HELLO)
+    await client.held["arrived"].wait()
+    assert (await looks.threads.get("search"))["thread_id"] == "search"
+    assert len(await looks.threads.search()) == 1
+    for asking in (
+        looks.threads.create(),
+        looks.threads.delete("search"),
+        looks.threads.update("search", metadata={"a": 1}),
+        looks.runs.create("search", "chat", input=HELLO),
+        looks.runs.cancel("search", run["run_id"]),
+    ):
+        with pytest.raises(errors.PermissionDeniedError):
+            await asking
+    with pytest.raises(errors.PermissionDeniedError):
+        [part async for part in looks.runs.join_stream("search", run["run_id"], cancel_on_disconnect=True)]
+    client.held["go"].set()
+    await works.runs.join("search", run["run_id"])
+    await looks.aclose()
+    await works.aclose()
+
+
+async def test_a_key_that_may_name_few_models_names_them_in_its_runs_and_crons_too(client):
+    served = client.served
+    narrow = get_client(url=served.url, api_key=await served.key("acme", models=("none-such",)))
+    run = await narrow.runs.create(None, "chat", input=HELLO, on_completion="keep")
+    await narrow.runs.join(run["thread_id"], run["run_id"])
+    failed = await narrow.runs.get(run["thread_id"], run["run_id"])
+    assert (failed["status"], "none-such" in failed["error"]) == ("error", True)
+    cron = await narrow.crons.create("chat", schedule="* * * * *", input=HELLO)
+    row = await served.house.database.run(lambda c: workflow_crons.find(c, "acme", cron["cron_id"]))
+    assert json.loads(row.payload)["models"] == ["none-such"]
+    await narrow.aclose()

@@ -7,12 +7,16 @@ import threading
 from pathlib import Path
 from typing import Annotated, TypedDict
 
+import httpx2
 from langchain_core.runnables import RunnableLambda
 from langchain_openai import ChatOpenAI
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import Send, interrupt
 from openai import AsyncOpenAI, OpenAI
 
+from trimtab.client import async_transport, transport
+from trimtab.client import run as client_run
+from trimtab.client import step as client_step
 from trimtab.workflows import idempotency_key
 
 chat = ChatOpenAI(model="gpt-small", max_tokens=50)
@@ -70,6 +74,23 @@ everything = in_a_row(
     openai_in_a_thread=openai_in_a_thread,
     outer=in_a_row(inner=openai).compile(),
 ).compile()
+
+
+async def client(state):
+    """What agents outside do with our client stays as it is in a node; run and step are the node's own."""
+    async with httpx2.AsyncClient(transport=async_transport()) as http:
+        with client_run("other", user="eve"), client_step("mine"):
+            reply = await AsyncOpenAI(http_client=http).chat.completions.create(**ASK)
+    return {"log": [reply.choices[0].message.content]}
+
+
+def client_in_a_thread(state):
+    with httpx2.Client(transport=transport()) as http, client_run("other", user="eve"), client_step("mine"):
+        reply = OpenAI(http_client=http).chat.completions.create(**ASK)
+    return {"log": [reply.choices[0].message.content]}
+
+
+by_our_client = in_a_row(client=client, client_in_a_thread=client_in_a_thread)
 
 
 async def names_its_call(state):

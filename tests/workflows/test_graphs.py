@@ -5,7 +5,8 @@ import pytest
 from trimtab.app.hosting import load_graphs
 from trimtab.config import load_text
 from trimtab.core.errors import ConfigError
-from trimtab.workflows import HOST, load_graph
+from trimtab.workflows import load_graph
+from trimtab.workflows.inprocess import HOST
 
 GRAPHS = "workflows.own_graphs"
 

@@ -38,6 +38,15 @@ async def test_every_sdk_reaches_dispatch_with_its_run_and_step(hosting, upstrea
     assert sorted(line.step for line in lines) == sorted(names)
 
 
+async def test_our_own_client_in_a_node_reaches_dispatch_with_the_run_and_step_of_the_node(hosting):
+    served = await hosting("by_our_client")
+    run = await ran(served, tenant="acme", user="ada")
+    assert (run.state, run.error, json.loads(run.output)["log"]) == ("done", "", [TEXT] * 2)
+    calls = await served.calls()
+    assert [call.step for call in calls] == ["client", "client_in_a_thread"]
+    assert {(c.tenant, c.user, c.run, c.workflow) for c in calls} == {("acme", "ada", run.id, "work")}
+
+
 async def test_a_call_in_a_sequence_knows_its_step(hosting):
     served = await hosting("in_sequence")
     run = await ran(served)
@@ -140,7 +149,8 @@ async def test_a_drain_lets_the_step_under_way_end_and_queues_the_run(hosting, u
     row = await host.start(Order("work", b'{"log": []}'))
     await upstream.arrivals(1)
     draining = asyncio.create_task(host.drain(5.0))
-    await asyncio.sleep(0.05)
+    while not host._draining:
+        await asyncio.sleep(0)
     gate.set()
     await draining
     run = await host.find(row.id)

@@ -30,7 +30,9 @@ from trimtab.store import (
     workflow_workers,
     workflow_writes,
 )
-from trimtab.workflows import Batch, Housekeeping, Order, RunSaver
+from trimtab.workflows import Housekeeping, Order
+from trimtab.workflows.batch import Batch
+from trimtab.workflows.saver import RunSaver
 
 DAY = 86_400.0
 
@@ -240,14 +242,14 @@ async def test_events_go_an_hour_after_their_run_ended(database, clock):
     assert left(database, "event", "run") == ["s2"]
 
 
-async def test_items_of_the_store_go_when_they_expire(database, clock):
+async def test_items_of_the_store_go_when_they_expire_by_the_clock_of_the_database(database, clock):
     now = clock.now()
-    items = [
-        ItemRow("acme", "n", key, b"{}", None, now, now, end) for key, end in (("a", now - 1), ("b", None))
-    ]
+    clock.ahead = 3600.0
+    ends = {"a": now - 1, "b": None, "c": now + 600}
+    items = [ItemRow("acme", "n", key, b"{}", None, now, now, end) for key, end in ends.items()]
     database.transact(lambda c: workflow_items.put(c, items, now - 2))
     assert (await housekeeping(database, clock).tidy()).items == 1
-    assert left(database, "item", "key") == ["b"]
+    assert left(database, "item", "key") == ["b", "c"]
 
 
 async def test_the_worker_that_lives_longest_tidies_up(database, clock):

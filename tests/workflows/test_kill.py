@@ -62,8 +62,10 @@ async def driven(config, tmp_path):
             assert process.poll() is None, (tmp_path / "log").read_text()
             assert time.monotonic() < deadline
             await asyncio.sleep(0.02)
-        # An end is noted in the node; the engine's own note of it is a commit later.
-        await asyncio.sleep(0.3)
+        # An end is noted in the node; the store knows of it a commit later.
+        while not tasks_before(tmp_path) <= tasks_in_store(config):
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.02)
         return process, (tmp_path / "log").read_text().split()[1]
     except BaseException:
         process.kill()
@@ -72,6 +74,17 @@ async def driven(config, tmp_path):
 
 def effects(tmp_path):
     return (tmp_path / "effects").read_text().splitlines()
+
+
+def tasks_before(tmp_path):
+    """The tasks of all nodes but the last of the fan-out, as their keys name them."""
+    keys = dict(line.split(": ") for line in effects(tmp_path) if line.startswith("key"))
+    return {keys[f"key {name}"].split(":")[1] for name in BEFORE}
+
+
+def tasks_in_store(config):
+    server = load(config, {}).settings.server
+    return {row["task"] for row in table(url_of(server.database, Path(server.data)), workflow_schema.write)}
 
 
 async def gone_on(config, run):

@@ -19,7 +19,8 @@ from trimtab.store import (
     workflow_runs,
     workflow_writes,
 )
-from trimtab.workflows import Batch, LostRun, RunSaver
+from trimtab.workflows.batch import Batch, LostRun
+from trimtab.workflows.saver import RunSaver
 
 
 def row(id="r1", **changes):
@@ -174,4 +175,7 @@ def test_a_run_that_outlived_too_many_workers_is_parked_with_the_reason(database
     assert [len(claim(database, most=2)) for _ in range(4)] == [1, 1, 0, 0]
     parked = database.transact(lambda connection: workflow_runs.find(connection, "r1"))
     assert (parked.state, parked.owner, parked.recoveries) == ("parked", "", 2)
-    assert parked.error == "given up after 2 recoveries: its worker died each time"
+    assert (
+        parked.error
+        == "given up after 2 recoveries: its worker died each time; `trimtab runs retry` tries it again"
+    )

@@ -6,7 +6,7 @@ import pytest
 
 from gateway.served import ask, endpoint
 from gateway.upstream import Says
-from trimtab.store import workflow_runs
+from trimtab.store import QuestionQuery, workflow_runs
 from trimtab.workflows import CommandTerms, Inbox, Order, RunTerms
 
 UNSURE, SURE = Says("Perhaps.", finish="length"), Says("Certainly.")
@@ -128,7 +128,7 @@ async def test_a_sure_reply_asks_nobody(unsure):
     house.small.always = SURE
     run = await house.begin()
     assert (run.state, json.loads(run.output)["log"]) == ("done", ["Certainly."])
-    assert await house.inbox.open_questions("acme") == []
+    assert await house.inbox.page(QuestionQuery("acme")) == []
 
 
 async def test_without_the_setting_the_bigger_model_is_asked(unsure):
@@ -184,7 +184,7 @@ async def test_another_run_of_the_thread_may_bring_the_answer(unsure):
     second = await house.begin(thread=first.thread, terms=terms)
     assert (second.state, second.error, json.loads(second.output)["log"]) == ("done", "", ["Perhaps."])
     assert len(house.small.seen) == 1
-    assert await house.inbox.open_questions("acme") == []
+    assert await house.inbox.page(QuestionQuery("acme")) == []
 
 
 @pytest.mark.parametrize(

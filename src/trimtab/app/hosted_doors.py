@@ -1,6 +1,6 @@
 """The doors and the background work that come with a host of workflows."""
 
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING
 
 from trimtab.core import IdSource
@@ -8,13 +8,17 @@ from trimtab.core import IdSource
 if TYPE_CHECKING:
     from trimtab.app.house import House
     from trimtab.config import Settings
-    from trimtab.workflows import Host, HostedGraph
+    from trimtab.workflows import Host, HostedGraph, TenantStore
 
 Work = Coroutine[object, object, None]
 
 
 def open_hosted_doors(
-    house: "House", settings: "Settings", host: "Host", graphs: "Mapping[str, HostedGraph]"
+    house: "House",
+    settings: "Settings",
+    host: "Host",
+    graphs: "Mapping[str, HostedGraph]",
+    store_of: "Callable[[str], TenantStore]",
 ) -> list[Work]:
     """Put the doors in their places; the tasks that go with them."""
     from trimtab.reception import (
@@ -31,7 +35,7 @@ def open_hosted_doors(
         signal_routes,
         thread_routes,
     )
-    from trimtab.workflows import Assistants, BacklogReader, Crons, Forks, Inbox, TenantStore, Threads
+    from trimtab.workflows import Assistants, BacklogReader, Crons, Forks, Inbox, Threads
 
     database, clock = house.database, house.clock
     desk = Desk(house.keyring, settings.server.max_body_bytes)
@@ -47,7 +51,7 @@ def open_hosted_doors(
             *assistant_routes(desk, assistants, threads.delete_of),
             *cron_routes(desk, crons),
             *fork_routes(desk, forks),
-            *item_routes(desk, lambda tenant: TenantStore(database, tenant)),
+            *item_routes(desk, store_of),
             *inbox_routes(desk, inbox),
             *signal_routes(desk, signal),
             *hosted_run_routes(desk, runs),

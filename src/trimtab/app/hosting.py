@@ -1,12 +1,14 @@
 """Hosts the workflows that have a graph, in a house that stands; LangGraph and DBOS are imported only then."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from trimtab.app.hosted_doors import open_hosted_doors
 from trimtab.app.store import data_folder
+from trimtab.app.store_encoder import store_encoder
 from trimtab.config import Loaded, Settings, TenantSettings
 from trimtab.core import IdSource
 from trimtab.core.errors import ConfigError
@@ -15,7 +17,7 @@ from trimtab.store import Limits, PlaceLimits
 
 if TYPE_CHECKING:
     from trimtab.app.house import House
-    from trimtab.workflows import Engine, Host, HostedGraph
+    from trimtab.workflows import Engine, Host, HostedGraph, TenantStore
 
 
 @asynccontextmanager
@@ -25,7 +27,7 @@ async def hosting(house: "House", loaded: Loaded) -> AsyncIterator["Host | None"
         yield None
         return
     try:
-        from trimtab.workflows import CallDoor, Engine, Housekeeping, UnsureSteps, in_process
+        from trimtab.workflows import CallDoor, Engine, Housekeeping, TenantStore, UnsureSteps, in_process
     except ModuleNotFoundError as error:
         raise ConfigError(
             f"`graph` of a workflow needs {error.name}: pip install 'trimtab[workflows]'", key="workflow"
@@ -33,41 +35,46 @@ async def hosting(house: "House", loaded: Loaded) -> AsyncIterator["Host | None"
     asking = [name for name, workflow in loaded.settings.workflow.items() if workflow.unsure == "ask"]
     unsure = UnsureSteps(house.database, asking)
     door = CallDoor(house.dispatch, house.clock, CALL_PATHS, error_reply, unsure)
-    with in_process(door, asyncio.get_running_loop()):
-        settings, graphs = loaded.settings, load_graphs(loaded)
-        engine = Engine(house.database.url, data_folder(settings), house.process)
-        host = _host(house, settings, engine, graphs)
-        await host.open()
-        keeper = Housekeeping(settings.hosting, house.database, engine, house.process, house.clock)
-        doors = open_hosted_doors(house, settings, host, graphs)
-        driving, *others = [asyncio.create_task(work) for work in (host.run(), keeper.run(), *doors)]
-        try:
-            yield host
-        finally:
-            for task in others:
-                task.cancel()
-            await host.drain(settings.server.drain_seconds)
-            await host.close()
-            driving.cancel()
-            await asyncio.gather(driving, *others, return_exceptions=True)
+    async with store_encoder(loaded) as embed:
+        with in_process(door, asyncio.get_running_loop()):
+            store_of = partial(TenantStore, house.database, embed=embed)
+            settings, graphs = loaded.settings, load_graphs(loaded)
+            engine = Engine(house.database.url, data_folder(settings), house.process)
+            host = _host(house, settings, engine, graphs, store_of)
+            await host.open()
+            keeper = Housekeeping(settings.hosting, house.database, engine, house.process, house.clock)
+            doors = open_hosted_doors(house, settings, host, graphs, store_of)
+            driving, *others = [asyncio.create_task(work) for work in (host.run(), keeper.run(), *doors)]
+            try:
+                yield host
+            finally:
+                for task in others:
+                    task.cancel()
+                await host.drain(settings.server.drain_seconds)
+                await host.close()
+                driving.cancel()
+                await asyncio.gather(driving, *others, return_exceptions=True)
 
 
 def _host(
-    house: "House", settings: Settings, engine: "Engine", graphs: "Mapping[str, HostedGraph]"
+    house: "House",
+    settings: Settings,
+    engine: "Engine",
+    graphs: "Mapping[str, HostedGraph]",
+    store_of: "Callable[[str], TenantStore]",
 ) -> "Host":
-    from trimtab.workflows import Host, TenantStore
+    from trimtab.workflows import Host
 
-    database = house.database
     return Host(
         settings.hosting,
         limits_of(settings),
         graphs,
-        database,
+        house.database,
         engine,
         house.process,
         house.clock,
         IdSource(),
-        lambda tenant: TenantStore(database, tenant),
+        store_of,
     )
 
 

@@ -21,7 +21,7 @@ from trimtab.traces import RunTree, find_run, read_tree, standing_of
 if TYPE_CHECKING:
     from trimtab.workflows import Host
 
-_OVER = ("done", "cancelled", "waiting")
+_OVER = ("done", "cancelled", "waiting", "superseded")
 _LOOK_SECONDS = 0.2
 _LAST_EVENTS_SECONDS = 5.0
 Tell = Callable[[Happening], None]
@@ -211,8 +211,14 @@ async def _take(host: "Host", id: str, lease_seconds: float) -> None:
     deadline = asyncio.get_running_loop().time() + lease_seconds + 1
     while await host.take(id) is None:
         if asyncio.get_running_loop().time() > deadline:
-            raise BadRequest(f"run {id} is driven by worker {row.owner}, which lives")
+            raise BadRequest(_why_not(await host.find(id)))
         await asyncio.sleep(_LOOK_SECONDS)
+
+
+def _why_not(row: WorkflowRunRow) -> str:
+    if row.state == "running":
+        return f"run {row.id} is driven by worker {row.owner}, which lives"
+    return f"run {row.id} is {row.state}; its thread has gone on with another run (`trimtab runs fork` goes on from it)"
 
 
 async def _tree(house: House, row: WorkflowRunRow) -> RunTree | None:

@@ -195,6 +195,13 @@ class HostingSettings(Table, frozen=True):
             description="Runs that are over, and threads nobody used, are deleted after so long; 0 keeps all.",
         ),
     ] = 30
+    store_encoder: Annotated[
+        str,
+        Meta(
+            description="How the store finds items by meaning (`query`): `minilm`, or the folder of a Hugging Face "
+            "encoder of type bert; empty is not at all."
+        ),
+    ] = ""
 
 
 class HedgingSettings(Table, frozen=True):

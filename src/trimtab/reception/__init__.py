@@ -3,7 +3,7 @@ hosted."""
 
 from trimtab.reception.assistants import assistant_routes
 from trimtab.reception.crons import cron_routes
-from trimtab.reception.desk import Asked, Desk, done, said
+from trimtab.reception.desk import Desk
 from trimtab.reception.forks import ForkDoor, fork_routes
 from trimtab.reception.inbox import inbox_routes
 from trimtab.reception.items import item_routes
@@ -12,19 +12,16 @@ from trimtab.reception.signal import Signal, signal_routes
 from trimtab.reception.threads import thread_routes
 
 __all__ = [
-    "Asked",
     "Desk",
     "ForkDoor",
     "HostedRunDoor",
     "Signal",
     "assistant_routes",
     "cron_routes",
-    "done",
     "fork_routes",
     "hosted_run_routes",
     "inbox_routes",
     "item_routes",
-    "said",
     "signal_routes",
     "thread_routes",
 ]

@@ -173,7 +173,7 @@ def assistant_routes(
 
 def chosen(shown: Mapping[str, Any], select: list[Any] | None) -> Mapping[str, Any]:
     """Only the fields that were asked for; all where none were."""
-    return shown if select is None else {name: shown[name] for name in select}
+    return shown if select is None else {name: shown[name] for name in select if name in shown}
 
 
 def yes(asked: Asked, name: str) -> bool:

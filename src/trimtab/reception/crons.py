@@ -101,7 +101,9 @@ class _Door:
             body.metadata,
             _payload(body),
         )
-        return said(_shown(await self._crons.create(CronOwner(key.tenant, key.user, key.id), plan)))
+        return said(
+            _shown(await self._crons.create(CronOwner(key.tenant, key.user, key.id, key.models), plan))
+        )
 
     async def get(self, asked: Asked) -> Response:
         return said(_shown(await self._crons.find(asked.key.tenant, asked.path["cron"])))
@@ -149,7 +151,9 @@ def cron_routes(desk: Desk, crons: Crons) -> list[Route]:
 def _payload(body: _Payload) -> CronPayload:
     if body.webhook is not None:
         raise BadRequest("runs call no webhook here; leave it out", param="webhook")
-    return CronPayload(**{name: getattr(body, name) for name in CronPayload.__struct_fields__})
+    return CronPayload(
+        **{name: getattr(body, name) for name in CronPayload.__struct_fields__ if name != "models"}
+    )
 
 
 def _query(body: _Search) -> CronQuery:

@@ -72,7 +72,8 @@ class Desk:
     async def _open(self, scope: Scope, receive: Receive) -> Asked:
         _, presented = hints_of(scope["headers"])
         key = await self._keyring.open(presented, loopback=is_loopback(scope))
-        reads = scope["method"] == "GET" or scope["path"].endswith(_READS)
+        method = scope["method"]
+        reads = method == "GET" or (method == "POST" and scope["path"].endswith(_READS))
         key.require("viewer" if reads else "operator")
         body = await read_body(scope, receive, self._most, self._patience)
         return Asked(

@@ -29,7 +29,7 @@ class ForkDoor:
     async def forked(self, asked: Asked) -> Response:
         """`POST /v1/runs/{run}/fork` with {checkpoint | step, update, as_node}: the new run."""
         terms = asked.decoded(ForkTerms)
-        row = await self._forks.fork(asked.key.tenant, asked.path["run"], terms, key=asked.key.id)
+        row = await self._forks.fork(asked.key.tenant, asked.path["run"], terms, by=asked.key)
         return said(run_json(row), 201)
 
     async def retried(self, asked: Asked) -> Response:

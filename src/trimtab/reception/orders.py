@@ -15,19 +15,35 @@ from trimtab.workflows import (
     Order,
     RunTerms,
     StreamMode,
-    json_text,
+    facts_text,
     terms_with,
 )
 
 Seconds = Annotated[float, msgspec.Meta(ge=0, le=1e9)]
 
 
+class SendBody(msgspec.Struct, frozen=True):
+    """LangGraph's `Send`."""
+
+    node: str
+    input: Any
+
+
 class Command(msgspec.Struct, frozen=True):
     """LangGraph's `Command`."""
 
     resume: Any | msgspec.UnsetType = msgspec.UNSET
-    update: Any = None
-    goto: Any = None
+    update: dict[str, Any] | list[tuple[str, Any]] | None = None
+    goto: str | SendBody | list[str | SendBody] | None = None
+
+
+class Config(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What of LangGraph's `RunnableConfig` a client may say."""
+
+    configurable: dict[str, Any] = {}
+    metadata: dict[str, Any] = {}
+    tags: list[str] = []
+    recursion_limit: Annotated[int, msgspec.Meta(ge=1, le=100_000)] | None = None
 
 
 class RunBody(msgspec.Struct, frozen=True):
@@ -36,7 +52,7 @@ class RunBody(msgspec.Struct, frozen=True):
     assistant_id: str
     input: msgspec.Raw = msgspec.Raw(b"null")
     command: Command | None = None
-    config: dict[str, Any] | None = None
+    config: Config | None = None
     context: dict[str, Any] | None = None
     metadata: dict[str, Any] | None = None
     checkpoint: Place | None = None
@@ -78,7 +94,7 @@ def order_of(
         thread=thread,
         assistant=assistant.id,
         terms=_terms(body, assistant, key.models, stateless=not thread, streams=streams),
-        metadata=json_text({**assistant.metadata, **(body.metadata or {})}, "metadata").encode(),
+        metadata=facts_text({**assistant.metadata, **(body.metadata or {})}).encode(),
         multitask=body.multitask_strategy or "enqueue",
         begin_at=now + body.after_seconds if body.after_seconds else 0.0,
         origin="http",
@@ -90,11 +106,11 @@ def _terms(
 ) -> RunTerms:
     modes = body.stream_mode if isinstance(body.stream_mode, list) else [body.stream_mode or "values"]
     at = body.checkpoint_id or (body.checkpoint.checkpoint_id if body.checkpoint else "") or ""
-    config, context = terms_with(assistant, body.config or {}, body.context)
+    config, context = terms_with(assistant, msgspec.to_builtins(body.config or {}), body.context)
     return RunTerms(
         command=None
         if body.command is None
-        else CommandTerms(body.command.resume, body.command.update, body.command.goto),
+        else msgspec.convert(msgspec.to_builtins(body.command), CommandTerms),
         config=config,
         context=context,
         checkpoint=at,

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 import msgspec
+from sqlalchemy import Connection
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -12,7 +13,7 @@ from trimtab.core import Clock
 from trimtab.core.errors import BadRequest, Conflict, NotFound
 from trimtab.reception.desk import Asked, Desk, done, said
 from trimtab.reception.orders import RunBody, order_of
-from trimtab.reception.shapes import STATES, run_json
+from trimtab.reception.shapes import STATES, run_json, status_of
 from trimtab.reception.streams import EventStream
 from trimtab.store import Database, WorkflowRunRow, WorkflowState, workflow_runs
 from trimtab.workflows import Assistants, Host, Threads
@@ -70,7 +71,7 @@ class HostedRunDoor:
         rows = await self._database.run(
             lambda c: workflow_runs.page(c, tenant, thread=thread, states=states, limit=limit, offset=offset)
         )
-        return said([run_json(row) for row in rows])
+        return said([run_json(row) for row in rows if status in (None, status_of(row))])
 
     async def get(self, asked: Asked) -> Response:
         """`GET /threads/{thread}/runs/{run}`."""
@@ -87,6 +88,8 @@ class HostedRunDoor:
         last = asked.headers.get("last-event-id", "-1")
         after = int(last) if last.lstrip("-").isdigit() else -1
         cancels = asked.query.get("cancel_on_disconnect", "") in ("true", "1", "True")
+        if cancels:
+            asked.key.require("operator")
         return self._events(row, after, cancels=cancels)
 
     async def join_thread(self, asked: Asked) -> Response:
@@ -125,12 +128,14 @@ class HostedRunDoor:
         return done()
 
     async def delete(self, asked: Asked) -> Response:
-        """`DELETE /threads/{thread}/runs/{run}`."""
+        """`DELETE /threads/{thread}/runs/{run}`. Raises Conflict while it is driven."""
         row = await self._found(asked)
-        if row.state == "running":
-            raise Conflict(f"run {row.id} is driven; cancel it first", code="run_is_driven")
-        await self._host.cancel(row.id)
-        await self._database.run(lambda connection: workflow_runs.remove(connection, row.id))
+
+        def work(connection: Connection) -> None:
+            if not workflow_runs.discard(connection, row.id):
+                raise Conflict(f"run {row.id} is driven; cancel it first", code="run_is_driven")
+
+        await self._database.run(work)
         return done()
 
     async def _started(

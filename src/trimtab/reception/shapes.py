@@ -9,7 +9,7 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.types import Interrupt, PregelTask, StateSnapshot
 
 from trimtab.store import FoundThread, WorkflowRunRow, WorkflowState
-from trimtab.workflows import default_id, json_of
+from trimtab.workflows import LATE, default_id, json_of
 
 _STATUS: Mapping[WorkflowState, str] = {
     "queued": "pending",
@@ -29,7 +29,6 @@ STATES: Mapping[str, tuple[WorkflowState, ...]] = {
     "error": ("failed", "parked"),
     "timeout": ("failed",),
 }
-LATE = "the run's deadline passed"
 
 
 def moment(seconds: float) -> str:

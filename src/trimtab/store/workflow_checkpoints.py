@@ -32,7 +32,6 @@ class CheckpointMark(msgspec.Struct, frozen=True):
     namespace: str
     id: str
     run: str
-    parent: str
     metadata: bytes
 
 

@@ -13,7 +13,7 @@ from trimtab.store.workflow_places import Limits
 from trimtab.store.workflow_runs import WorkflowRunRow
 from trimtab.store.workflow_schema import run as table
 
-_LATE = "given up after {} recoveries: its worker died each time"
+_POISON = "given up after {} recoveries: its worker died each time; `trimtab runs retry` tries it again"
 _TURN = (table.c.priority.desc(), table.c.urgent_by, table.c.id)
 
 
@@ -71,19 +71,24 @@ def claim_queued(connection: Connection, hosting: Hosting, limits: Limits, most:
 def _due(hosting: Hosting, tenant: str, now: float) -> Any:  # noqa: ANN401 - SQLAlchemy's own
     """A tenant's runs that may begin now, the most urgent first; of a thread only its oldest, and none beside one that
     is driven."""
+    mine = and_(table.c.state == "queued", table.c.tenant == tenant, table.c.begin_at <= now)
+    return select(table.c.id).where(mine, _is_first(), _is_hosted(hosting)).order_by(*_TURN)
+
+
+def _is_first() -> ColumnElement[bool]:
+    """Whether nothing of a run's thread goes before it."""
     other = table.alias("other")
     ahead = or_(other.c.state == "running", and_(other.c.state == "queued", other.c.id < table.c.id))
     same = and_(other.c.tenant == table.c.tenant, other.c.thread == table.c.thread, other.c.id != table.c.id)
-    mine = and_(table.c.state == "queued", table.c.tenant == tenant, table.c.begin_at <= now)
-    free = ~exists().where(and_(same, ahead))
-    return select(table.c.id).where(mine, free, _is_hosted(hosting)).order_by(*_TURN)
+    return ~exists().where(and_(same, ahead))
 
 
 def claim_one(connection: Connection, hosting: Hosting, id: str) -> WorkflowRunRow | None:
-    """Take a run that the caller knows nobody drives; None where somebody was quicker. Whoever asks for a run by its
+    """Take a run that the caller knows nobody drives; None where somebody was quicker or another run of its thread
+    goes first. Whoever asks for a run by its
     name is not held to the tenant's maximum."""
     everywhere = replace(hosting, partitions=hosting.partitions | {_partition(connection, id)})
-    taken = _claim(connection, everywhere, table.c.id == id, 1)
+    taken = _claim(connection, everywhere, and_(table.c.id == id, _is_first()), 1)
     return taken[0] if taken else None
 
 
@@ -120,7 +125,7 @@ def _taken(row: WorkflowRunRow, hosting: Hosting, now: float) -> WorkflowRunRow:
     if row.state == "queued":
         return replace(row, state="running", claim=claim, owner=hosting.worker, updated_at=now)
     if row.recoveries >= hosting.most_recoveries:
-        error = _LATE.format(hosting.most_recoveries)
+        error = _POISON.format(hosting.most_recoveries)
         return replace(row, state="parked", claim=claim, owner="", error=error, updated_at=now)
     return replace(row, claim=claim, owner=hosting.worker, recoveries=row.recoveries + 1, updated_at=now)
 

@@ -136,12 +136,6 @@ def open_of_run(connection: Connection, run: str) -> list[QuestionRow]:
     return [QuestionRow(**row._mapping) for row in connection.execute(mine.order_by(table.c.id))]
 
 
-def of_run(connection: Connection, run: str) -> list[QuestionRow]:
-    """All that a run ever asked, the oldest first."""
-    mine = select(table).where(table.c.run == run).order_by(table.c.asked_at, table.c.id)
-    return [QuestionRow(**row._mapping) for row in connection.execute(mine)]
-
-
 def of_thread(connection: Connection, run: str) -> list[QuestionRow]:
     """All that the runs of a run's thread ever asked, the oldest first."""
     mine, others = run_table.alias("mine"), run_table.alias("others")

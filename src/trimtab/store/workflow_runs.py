@@ -10,7 +10,7 @@ from typing import Any, Literal
 import msgspec
 from sqlalchemy import ColumnElement, Connection, Row, and_, case, delete, insert, select, update
 
-from trimtab.store import workflow_events, workflow_places, workflow_questions
+from trimtab.store import workflow_events, workflow_places, workflow_questions, workflow_threads
 from trimtab.store import workflow_workers as workers
 from trimtab.store.workflow_questions import QuestionRow
 from trimtab.store.workflow_schema import checkpoint, write
@@ -61,6 +61,10 @@ class WorkflowRunRow(msgspec.Struct, frozen=True):
     def is_fresh(self) -> bool:
         """Whether nothing can stand of it yet in its thread or in the inbox: it was claimed once, and is no fork."""
         return self.claim == 1 and not self.origin.startswith("fork:")
+
+
+class _Terms(msgspec.Struct, frozen=True):
+    on_completion: str = "keep"
 
 
 class RunStanding(msgspec.Struct, frozen=True):
@@ -156,10 +160,8 @@ def end_leg(
         return None
     shift(connection, row.tenant, "running", state)
     workflow_questions.ask(connection, questions)
-    if state in OVER and not row.is_fresh:
-        workflow_questions.withdraw(connection, row.id)
-    if state in OVER and told.rolls_back:
-        undo(connection, row)
+    if state in OVER:
+        _over(connection, row, rolls_back=told.rolls_back)
     return row_of(told)
 
 
@@ -187,20 +189,35 @@ def ask_cancel(connection: Connection, id: str, *, rolls_back: bool = False) -> 
     row = lock(connection, id)
     if row is None or row.state in OVER:
         return False
-    state: WorkflowState = "running" if row.state == "running" else "cancelled"
-    changes: dict[str, object] = {
-        "cancel_asked": True,
-        "state": state,
-        "rolls_back": rolls_back,
-        "updated_at": workers.time_now(connection),
-    }
+    changes: dict[str, object] = {"cancel_asked": True, "rolls_back": row.rolls_back or rolls_back}
+    if row.state != "running":
+        changes |= {"state": "cancelled", "updated_at": workers.now_of(connection)}
     connection.execute(update(table).where(table.c.id == id).values(changes))
-    shift(connection, row.tenant, row.state, state)
-    if state == "cancelled":
-        workflow_questions.withdraw(connection, id)
-    if state == "cancelled" and rolls_back:
-        undo(connection, row)
+    if row.state != "running":
+        shift(connection, row.tenant, row.state, "cancelled")
+        _over(connection, row, rolls_back=row.rolls_back or rolls_back)
     return True
+
+
+def discard(connection: Connection, id: str) -> bool:
+    """Delete a run that nobody drives; False where somebody does."""
+    row = lock(connection, id)
+    if row is not None and row.state == "running":
+        return False
+    if row is not None:
+        shift(connection, row.tenant, row.state, "cancelled")
+        remove(connection, id)
+    return True
+
+
+def _over(connection: Connection, row: WorkflowRunRow, *, rolls_back: bool) -> None:
+    """Nothing more comes of a run: what it asked, what it is to take back, what goes with it."""
+    if not (row.is_fresh and row.state == "running"):
+        workflow_questions.withdraw(connection, row.id)
+    if rolls_back:
+        undo(connection, row)
+    if msgspec.json.decode(row.terms, type=_Terms).on_completion == "delete":
+        workflow_threads.forget(connection, row.tenant, row.thread)
 
 
 def change_version(connection: Connection, id: str, version: str) -> None:

@@ -9,7 +9,6 @@ from trimtab.workflows.assistants import (
     terms_with,
 )
 from trimtab.workflows.backlog import Backlog, BacklogReader
-from trimtab.workflows.batch import Batch, LostRun
 from trimtab.workflows.commands import cancel_run, move_run, retry_run
 from trimtab.workflows.crons import CronChanges, CronOwner, CronPayload, CronPlan, Crons
 from trimtab.workflows.door import CallDoor
@@ -19,25 +18,25 @@ from trimtab.workflows.graphs import HostedGraph, load_graph
 from trimtab.workflows.host import Host
 from trimtab.workflows.housekeeping import Housekeeping
 from trimtab.workflows.inbox import Inbox
-from trimtab.workflows.inprocess import HOST, in_process
-from trimtab.workflows.items import TenantStore, sweep_items
+from trimtab.workflows.inprocess import in_process
+from trimtab.workflows.items import TenantStore
+from trimtab.workflows.leg import LATE
+from trimtab.workflows.likeness import Embed
 from trimtab.workflows.order import CommandTerms, Multitask, Order, RunTerms, StreamMode
 from trimtab.workflows.place import idempotency_key
 from trimtab.workflows.points import Point, points_of
-from trimtab.workflows.saver import RunSaver, StateSaver, ThreadSaver
 from trimtab.workflows.schemas import GraphSchemas
-from trimtab.workflows.threads import Changed, Threads, json_text
+from trimtab.workflows.threads import Changed, Threads
 from trimtab.workflows.unsure import UnsureSteps
-from trimtab.workflows.values import json_of
+from trimtab.workflows.values import facts_text, json_of
 
 __all__ = [
-    "HOST",
+    "LATE",
     "Assistant",
     "AssistantQuery",
     "Assistants",
     "Backlog",
     "BacklogReader",
-    "Batch",
     "CallDoor",
     "Changed",
     "Changes",
@@ -47,6 +46,7 @@ __all__ = [
     "CronPayload",
     "CronPlan",
     "Crons",
+    "Embed",
     "Engine",
     "ForkTerms",
     "Forks",
@@ -55,28 +55,23 @@ __all__ = [
     "HostedGraph",
     "Housekeeping",
     "Inbox",
-    "LostRun",
     "Multitask",
     "Order",
     "Point",
-    "RunSaver",
     "RunTerms",
-    "StateSaver",
     "StreamMode",
     "TenantStore",
-    "ThreadSaver",
     "Threads",
     "UnsureSteps",
     "cancel_run",
     "default_id",
+    "facts_text",
     "idempotency_key",
     "in_process",
     "json_of",
-    "json_text",
     "load_graph",
     "move_run",
     "points_of",
     "retry_run",
-    "sweep_items",
     "terms_with",
 ]

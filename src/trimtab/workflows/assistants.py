@@ -12,10 +12,11 @@ import msgspec
 from sqlalchemy import Connection
 
 from trimtab.core import Clock
-from trimtab.core.errors import BadRequest, Conflict, Forbidden, NotFound
+from trimtab.core.errors import Conflict, Forbidden, NotFound
 from trimtab.store import AssistantRow, Database, workflow_assistants
 from trimtab.workflows.graphs import HostedGraph
 from trimtab.workflows.schemas import GraphSchemas, schemas_of, subgraphs_of
+from trimtab.workflows.values import facts_text
 
 AssistantSort = Literal["assistant_id", "graph_id", "name", "created_at", "updated_at"]
 _NAMESPACE = uuid.UUID("8f3c1a52-6d0e-5b7a-9c41-2f7be0d1c9a4")
@@ -247,14 +248,6 @@ def _changed(row: AssistantRow, changes: Changes) -> AssistantRow:
     if changes.metadata is not None:
         told["metadata"] = facts_text(msgspec.json.decode(row.metadata) | changes.metadata)
     return msgspec.structs.replace(row, **told)
-
-
-def facts_text(metadata: Mapping[str, Any]) -> str:
-    """Metadata as it is stored. Raises BadRequest for what PostgreSQL cannot look into."""
-    text = msgspec.json.encode(metadata).decode()
-    if "\\u0000" in text:
-        raise BadRequest("metadata has a NUL character; leave it out", param="metadata")
-    return text
 
 
 def _has(metadata: Mapping[str, Any], facts: Mapping[str, Any]) -> bool:

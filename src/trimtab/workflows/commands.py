@@ -19,7 +19,7 @@ from trimtab.workflows.graphs import HostedGraph
 from trimtab.workflows.points import require_nodes
 
 _RETRIED: tuple[WorkflowState, ...] = ("parked", "failed")
-_MOVED = ("queued", "running", "waiting", "parked")
+_MOVED = ("queued", "running", "waiting", "parked", "failed")
 
 
 def cancel_run(connection: Connection, tenant: str | None, id: str) -> WorkflowRunRow:

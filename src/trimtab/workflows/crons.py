@@ -17,8 +17,9 @@ from sqlalchemy import Connection
 from trimtab.core import Clock, IdSource
 from trimtab.core.errors import BadRequest, CallError, NotFound, StoreUnavailable
 from trimtab.store import CronQuery, CronRow, Database, workflow_crons, workflow_threads
-from trimtab.workflows.assistants import Assistant, Assistants, facts_text, terms_with
+from trimtab.workflows.assistants import Assistant, Assistants, terms_with
 from trimtab.workflows.order import Multitask, Order, RunTerms, StreamMode
+from trimtab.workflows.values import facts_text
 
 _LOOK_SECONDS = 1.0
 _AT_ONCE = 100
@@ -28,7 +29,7 @@ _log = logging.getLogger(__name__)
 
 
 class CronPayload(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a cron's runs are given, as the SDK says it."""
+    """What a cron's runs are given, as the SDK says it; `models` are those its maker's key may name."""
 
     input: Any = None
     config: dict[str, Any] | None = None
@@ -39,14 +40,16 @@ class CronPayload(msgspec.Struct, frozen=True, omit_defaults=True):
     stream_subgraphs: bool | None = None
     stream_resumable: bool | None = None
     multitask_strategy: Multitask | None = None
+    models: tuple[str, ...] = ()
 
 
 class CronOwner(msgspec.Struct, frozen=True):
-    """Whose cron it is."""
+    """Whose cron it is; `models` are those the key may name, all where there are none."""
 
     tenant: str
     user: str = ""
     key: str = ""
+    models: tuple[str, ...] = ()
 
 
 class CronPlan(msgspec.Struct, frozen=True):
@@ -96,10 +99,12 @@ class Crons:
         kept = {name: getattr(plan, name) for name in ("thread", "schedule", "timezone", "end_at", "enabled")}
         row = CronRow(
             id=self._ids.new(now),
-            **msgspec.structs.asdict(owner),
+            tenant=owner.tenant,
+            user=owner.user,
+            key=owner.key,
             **kept,
             assistant=assistant.id,
-            payload=msgspec.json.encode(plan.payload),
+            payload=msgspec.json.encode(msgspec.to_builtins(plan.payload) | _limits(owner)),
             metadata=facts_text(plan.metadata),
             on_completed=plan.on_completed,
             next_at=None,
@@ -250,6 +255,10 @@ def _changed(row: CronRow, changes: CronChanges) -> CronRow:
     return msgspec.structs.replace(row, payload=msgspec.json.encode(payload), **told)
 
 
+def _limits(owner: CronOwner) -> dict[str, list[str]]:
+    return {"models": list(owner.models)} if owner.models else {}
+
+
 def _order(row: CronRow, assistant: Assistant) -> Order:
     payload = msgspec.json.decode(row.payload, type=CronPayload)
     config, context = terms_with(assistant, payload.config or {}, payload.context)
@@ -263,6 +272,7 @@ def _order(row: CronRow, assistant: Assistant) -> Order:
         stream_subgraphs=bool(payload.stream_subgraphs),
         streamed=bool(payload.stream_resumable),
         on_completion="keep" if row.thread else row.on_completed,
+        models=payload.models,
     )
     return Order(
         assistant.workflow,

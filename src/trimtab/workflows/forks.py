@@ -26,6 +26,7 @@ from trimtab.store import (
     workflow_runs,
     workflow_writes,
 )
+from trimtab.tenants import KeyFacts
 from trimtab.workflows import points
 from trimtab.workflows.batch import Item
 from trimtab.workflows.graphs import Graph, HostedGraph
@@ -83,7 +84,13 @@ class Forks:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="forks")
 
     async def fork(
-        self, tenant: str | None, run: str, terms: ForkTerms, *, key: str = "", waits: bool = False
+        self,
+        tenant: str | None,
+        run: str,
+        terms: ForkTerms,
+        *,
+        by: KeyFacts | None = None,
+        waits: bool = False,
     ) -> WorkflowRunRow:
         """A new run that goes on from a checkpoint of a run (of the tenant, where one is named).
 
@@ -110,7 +117,7 @@ class Forks:
         changed = replace(
             copied, checkpoints=(*copied.checkpoints, *checkpoints), writes=(*copied.writes, *writes)
         )
-        return await self._host.start(_order(copied, key, waits=waits), changed.put)
+        return await self._host.start(_order(copied, by, waits=waits), changed.put)
 
 
 class _Noting(ThreadSaver):
@@ -182,21 +189,22 @@ async def _update(graph: Graph, copied: Copied, terms: ForkTerms) -> None:
         raise BadRequest(said, param="as_node" if "as_node" in str(error) else "update") from error
 
 
-def _order(copied: Copied, key: str, *, waits: bool) -> Order:
+def _order(copied: Copied, by: KeyFacts | None, *, waits: bool) -> Order:
     run, point = copied.run, copied.point
     told = msgspec.json.decode(run.metadata, type=dict[str, Any])
     told["forked_from"] = {"run_id": run.id, "checkpoint_id": point.id, "step": point.step}
     terms = msgspec.json.decode(run.terms, type=RunTerms)
+    models = terms.models if by is None else by.models
     return Order(
         workflow=run.workflow,
         input=run.input,
         tenant=run.tenant,
         user=run.user,
-        key=key or run.key,
+        key=run.key if by is None else by.id,
         priority=run.priority,
         waits=waits,
         assistant=run.assistant,
-        terms=replace(terms, command=None, checkpoint="", on_completion="keep"),
+        terms=replace(terms, command=None, checkpoint="", on_completion="keep", models=models),
         metadata=msgspec.json.encode(told),
         origin=f"fork:{run.id}:{point.id}",
     )

@@ -33,7 +33,6 @@ from trimtab.store import (
     workflow_claims,
     workflow_events,
     workflow_runs,
-    workflow_threads,
     workflow_workers,
 )
 from trimtab.workflows.admission import Admitted, Doorkeeper, admit
@@ -274,7 +273,7 @@ class Host:
         feed = await self._feed(leg)
         try:
             end = await self._driven(leg, graph, saver, feed)
-            leg.outcome = await self._end(leg.row, end, forgets=leg.terms.on_completion == "delete")
+            leg.outcome = await self._end(leg.row, end)
             return "lost" if leg.outcome is None else leg.outcome.state
         finally:
             await self._close(run, feed)
@@ -313,7 +312,7 @@ class Host:
             feed.say("error", msgspec.json.encode({"error": kind, "message": message or kind}))
         return end
 
-    async def _end(self, row: WorkflowRunRow, end: LegEnd, *, forgets: bool = False) -> WorkflowRunRow | None:
+    async def _end(self, row: WorkflowRunRow, end: LegEnd) -> WorkflowRunRow | None:
         """The run as it stands then; None where it is another worker's."""
         state = end.state
         if state == "lost":
@@ -324,10 +323,7 @@ class Host:
             questions: list[QuestionRow] = []
             if end.interrupts:
                 questions = questions_of(row, end.interrupts, workflow_workers.time_now(connection))
-            ended = workflow_runs.end_leg(connection, row, state, end.output, end.error, questions)
-            if ended and forgets and state in workflow_runs.OVER:
-                workflow_threads.forget(connection, row.tenant, row.thread)
-            return ended
+            return workflow_runs.end_leg(connection, row, state, end.output, end.error, questions)
 
         return await patiently(self._database, work)
 

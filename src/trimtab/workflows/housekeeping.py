@@ -20,17 +20,17 @@ from trimtab.store import (
     Database,
     WorkflowState,
     workflow_housekeeping,
-    workflow_items,
     workflow_runs,
     workflow_workers,
 )
+from trimtab.workflows.items import sweep_items
 
 _DAY_SECONDS = 86_400.0
 _LOOK_SECONDS = 5.0
 _ROUND_SECONDS = 300.0
 _EVENT_SECONDS = _LEG_SECONDS = 3600.0
 _BREATH_SECONDS = 0.02
-_MOST_RUNS, _MOST_THREADS, _MOST_ROWS, _MOST_LEGS, _MOST_ITEMS = 50, 10, 200, 200, 500
+_MOST_RUNS, _MOST_THREADS, _MOST_ROWS, _MOST_LEGS = 50, 10, 200, 200
 _MOST_HEARD = 200
 _log = logging.getLogger(__name__)
 
@@ -126,7 +126,7 @@ class Housekeeping:
         for state in workflow_runs.OVER:
             await self._drop_events(state, until)
         self._events_until = until - _ROUND_SECONDS
-        items = await self._all(partial(workflow_items.sweep, now=now, most=_MOST_ITEMS))
+        items = await sweep_items(self._database)
         tidied = Tidied(runs, threads, await self._forget_legs(now - _LEG_SECONDS), items)
         if tidied != Tidied():
             _log.info("tidied up: %s", tidied)

@@ -59,10 +59,6 @@ class Inbox:
 
         return await self._database.run(work)
 
-    async def open_questions(self, tenant: str, limit: int = 100) -> list[QuestionRow]:
-        """The questions of `page`, whatever they are about."""
-        return [row.question for row in await self.page(QuestionQuery(tenant), limit)]
-
     async def open_of(self, run: str) -> list[QuestionRow]:
         """What a run waits for. Raises StoreUnavailable."""
         return await self._database.run(lambda c: workflow_questions.open_of_run(c, run))

@@ -36,7 +36,7 @@ from trimtab.workflows.matching import fits
 _AWAY_SECONDS = 0.5
 _ANSWER_SECONDS = 10.0
 _PATIENCE_SECONDS = 60.0
-_SWEPT_AT_ONCE = 1_000
+_SWEPT_AT_ONCE, _BREATH_SECONDS = 500, 0.02
 _ROOT_OF_LANGGRAPH = "langgraph"
 _log = logging.getLogger(__name__)
 
@@ -204,7 +204,7 @@ def _row(
 
 
 async def sweep_items(database: Database) -> int:
-    """Delete items whose time is over, of all tenants; how many. Raises StoreUnavailable."""
+    """Delete items whose time is over by the database's clock, of all tenants; how many. Raises StoreUnavailable."""
 
     def work(connection: Connection) -> int:
         return workflow_items.sweep(connection, workflow_workers.time_now(connection), _SWEPT_AT_ONCE)
@@ -212,6 +212,7 @@ async def sweep_items(database: Database) -> int:
     swept = 0
     while gone := await database.run(work):
         swept += gone
+        await asyncio.sleep(_BREATH_SECONDS)
     return swept
 
 

@@ -20,6 +20,7 @@ from trimtab.workflows.saver import RunSaver
 from trimtab.workflows.streaming import INTERRUPT, Telling, Values, stream
 from trimtab.workflows.values import json_of
 
+LATE = "the run's deadline passed"
 _MOST_ERROR_CHARACTERS = 2_000
 Tell = Callable[[str, bytes], None]
 
@@ -76,7 +77,7 @@ class Leg:
             return LegEnd(self._why)
         except Exception as error:  # whatever a user's node raises ends its run, not the house
             if isinstance(error, TimeoutError) and timeout.expired():
-                return LegEnd("failed", error="the run's deadline passed")
+                return LegEnd("failed", error=LATE)
             return LegEnd("failed", error=f"{type(error).__name__}: {error}"[:_MOST_ERROR_CHARACTERS])
         finally:
             # What follows, noting the end, is not to be cancelled.

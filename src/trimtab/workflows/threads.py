@@ -26,10 +26,10 @@ from trimtab.store import (
 )
 from trimtab.workflows.graphs import Graph, HostedGraph
 from trimtab.workflows.saver import StateSaver
+from trimtab.workflows.values import facts_text
 
 _NAME = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _MOST_HISTORY = 1_000
-_NUL = "\\u0000"
 
 
 class Changed(msgspec.Struct, frozen=True):
@@ -60,7 +60,7 @@ class Threads:
             raise BadRequest(
                 f"a thread's id is up to 128 of A-Z a-z 0-9 . _ : -, not {id[:40]!r}", param="thread_id"
             )
-        now, facts = self._clock.now(), json_text(metadata or {}, "metadata")
+        now, facts = self._clock.now(), facts_text(metadata or {})
         row = ThreadRow(tenant, id, user, "", facts, "", now, now, _end(now, minutes))
         is_new = await self._database.run(lambda connection: workflow_threads.add(connection, row))
         return await self.find(tenant, id), is_new
@@ -89,7 +89,7 @@ class Threads:
         def work(connection: Connection) -> None:
             row = workflow_threads.lock(connection, tenant, id)
             if row is not None:
-                facts = json_text(msgspec.json.decode(row.metadata) | dict(metadata), "metadata")
+                facts = facts_text(msgspec.json.decode(row.metadata) | dict(metadata))
                 end = row.expires_at if minutes is None else _end(now, minutes)
                 workflow_threads.change(connection, tenant, id, now, metadata=facts, expires_at=end)
 
@@ -189,14 +189,6 @@ class Threads:
         if hosted is None:
             return None
         return hosted.graph.copy(update={"checkpointer": StateSaver(self._database, tenant, id)})
-
-
-def json_text(value: object, param: str) -> str:
-    """JSON that both databases can search in. Raises BadRequest."""
-    text = msgspec.json.encode(value).decode()
-    if _NUL in text:
-        raise BadRequest("it has a NUL character in it, which cannot be kept", param=param)
-    return text
 
 
 def _at(thread: str, checkpoint: str, namespace: str) -> RunnableConfig:
