@@ -242,3 +242,46 @@ async def test_a_stateless_run_that_is_cancelled_in_the_queue_leaves_no_thread(c
     await client.runs.cancel_many(run_ids=[run["run_id"]])
     with pytest.raises(errors.NotFoundError):
         await client.threads.get(run["thread_id"])
+
+
+async def test_a_checkpoint_that_is_not_there_is_refused(client):
+    thread = (await client.threads.create())["thread_id"]
+    await client.runs.wait(thread, "chat", input=HELLO)
+    with pytest.raises(errors.NotFoundError, match="no checkpoint"):
+        await client.runs.create(thread, "chat", input=HELLO, checkpoint_id="1f0-none")
+    assert len((await client.threads.get_state(thread))["values"]["messages"]) == 2
+
+
+async def test_odd_places_in_a_stream_are_its_beginning(client):
+    thread, made = (await client.threads.create())["thread_id"], []
+    whole = await events(
+        client.runs.stream(thread, "chat", input=HELLO, stream_mode="updates", on_run_created=made.append)
+    )
+    run = made[0]["run_id"]
+    for odd in ("-5", "--5", "9" * 30, "x"):
+        again = await events(client.runs.join_stream(thread, run, last_event_id=odd))
+        assert again == whole, odd
+
+
+async def test_many_who_wait_for_a_run_cost_one_look_at_a_time(client, monkeypatch):
+    thread = (await client.threads.create())["thread_id"]
+    run = await client.runs.create(thread, "chat", input=HELLO, after_seconds=3600)
+    database, looks = client.served.house.database, 0
+    was = database.run
+
+    async def counted(work, *seconds):
+        nonlocal looks
+        looks += 1
+        return await was(work, *seconds)
+
+    waiting = [asyncio.create_task(client.runs.join(thread, run["run_id"])) for _ in range(40)]
+    host = client.served.house.workflows
+    while host._waiting._wanted.total() < 40:
+        await asyncio.sleep(0.01)
+    monkeypatch.setattr(database, "run", counted)
+    await asyncio.sleep(0.3)
+    # The house looks at its own things too; forty who looked for themselves would be two hundred and forty.
+    assert looks < 60
+    monkeypatch.setattr(database, "run", was)
+    await client.runs.cancel_many(run_ids=[run["run_id"]])
+    await asyncio.gather(*waiting)

@@ -7,7 +7,7 @@ import pytest
 from langgraph_sdk import errors, get_client
 
 from reception.test_runs import HELLO, client
-from trimtab.store import workflow_crons
+from trimtab.store import workflow_crons, workflow_places
 
 __all__ = ["client"]
 
@@ -146,3 +146,11 @@ async def test_a_key_that_may_name_few_models_names_them_in_its_runs_and_crons_t
     row = await served.house.database.run(lambda c: workflow_crons.find(c, "acme", cron["cron_id"]))
     assert json.loads(row.payload)["models"] == ["none-such"]
     await narrow.aclose()
+
+
+async def test_a_thread_that_goes_takes_its_queued_runs_and_their_places(client):
+    thread = (await client.threads.create())["thread_id"]
+    await client.runs.create(thread, "chat", input=HELLO, after_seconds=3600)
+    await client.threads.delete(thread)
+    counted = await client.served.house.database.run(workflow_places.everyone)
+    assert counted["default"] == (0, 0)

@@ -62,3 +62,21 @@ async def remembers(state, *, store):
 
 
 storing = one(remembers)
+
+
+async def leaves(state):
+    raise SystemExit(3)
+
+
+def leaves_in_a_thread(state):
+    raise SystemExit(4)
+
+
+leaving, leaving_in_a_thread = one(leaves), one(leaves_in_a_thread)
+
+
+async def says_what_no_store_takes(state):
+    raise ValueError("\udcff and \0")
+
+
+unsayable = one(says_what_no_store_takes)

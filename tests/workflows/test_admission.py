@@ -108,6 +108,42 @@ def test_runs_of_one_thread_are_driven_one_after_the_other(database):
     assert [run.id for run in claim(database, limits)] == ["r2"]
 
 
+def test_what_is_not_due_holds_up_nothing_in_its_thread(database):
+    add(database, "r1", thread="t", begin_at=4e9)
+    add(database, "r2", thread="t")
+    assert [run.id for run in claim(database, Limits(PlaceLimits(5, 5)))] == ["r2"]
+
+
+def test_a_run_whose_end_was_asked_for_does_not_wait_for_an_answer(database):
+    add(database, "r1")
+    (taken,) = claim(database, Limits(PlaceLimits(5, 5)))
+    database.transact(lambda c: workflow_runs.ask_cancel(c, "r1", rolls_back=True))
+    database.transact(lambda c: workflow_runs.ask_cancel(c, "r1"))
+    ended = database.transact(lambda c: workflow_runs.end_leg(c, taken, "waiting"))
+    assert ended.state == "cancelled"
+    # It was to be rolled back, and a plain cancel does not take that back.
+    assert database.transact(lambda c: workflow_runs.find(c, "r1")) is None
+    assert database.transact(workflow_places.everyone) == {"acme": (0, 0)}
+
+
+def test_a_queued_run_fails_when_its_deadline_has_passed(database):
+    add(database, "r1", deadline=5.0)
+    add(database, "r2", deadline=4e9)
+    database.transact(workflow_claims.fail_late)
+    states = [database.transact(lambda c, id=id: workflow_runs.find(c, id)).state for id in ("r1", "r2")]
+    assert states == ["failed", "queued"]
+    assert database.transact(workflow_places.everyone) == {"acme": (1, 0)}
+
+
+def test_a_driven_run_is_not_discarded_and_a_queued_one_leaves_no_place_taken(database):
+    add(database, "r1")
+    add(database, "r2")
+    (taken,) = claim(database, Limits(PlaceLimits(1, 5)), most=1)
+    gone = [database.transact(lambda c, id=id: workflow_runs.discard(c, id)) for id in ("r1", "r2")]
+    assert gone == [taken.id != "r1", taken.id != "r2"]
+    assert database.transact(workflow_places.everyone) == {"acme": (0, 1)}
+
+
 def test_a_rate_refuses_what_comes_too_soon_and_says_how_long(database):
     limits = PlaceLimits(5, 5, a_minute=2)
 

@@ -3,7 +3,6 @@ from trimtab import workflows
 
 def test_the_exports_of_the_room_are_these():
     assert workflows.__all__ == [
-        "LATE",
         "Assistant",
         "AssistantQuery",
         "Assistants",

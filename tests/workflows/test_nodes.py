@@ -4,6 +4,8 @@ import asyncio
 import json
 import time
 
+import pytest
+
 from gateway.upstream import hangs
 from trimtab.workflows import Order
 
@@ -62,3 +64,29 @@ async def test_nodes_have_their_tenants_store(hosting):
     served = await hosting("storing", module=NODES)
     run = await ran(served)
     assert json.loads(run.output) == {"log": ["hello"]}
+
+
+@pytest.mark.parametrize("graph", ["leaving", "leaving_in_a_thread"])
+async def test_a_node_that_leaves_the_process_fails_its_run_only(hosting, graph):
+    served = await hosting(graph, module=NODES)
+    run = await ran(served)
+    assert (run.state, run.error[:29]) == ("failed", "RuntimeError: the node raised")
+    assert (await ran(served)).state == "failed"
+
+
+async def test_an_error_in_words_that_no_store_takes_is_told_in_others(hosting):
+    served = await hosting("unsayable", module=NODES)
+    run = await ran(served)
+    assert (run.state, run.claim, run.error) == ("failed", 1, "ValueError: ? and ")
+
+
+async def test_a_cancelled_run_keeps_its_place_as_long_as_its_thread_works(hosting):
+    served = await hosting("threads", "[hosting]\nthreads = 3\n", NODES)
+    host = served.house.workflows
+    run = await host.start(Order("work", b'{"log": []}'))
+    while not host._legs[run.id].place.occupied:
+        await asyncio.sleep(0.005)
+    working = host._legs[run.id].place.occupied
+    await host.cancel(run.id)
+    assert (await host.wait(run.id)).state == "cancelled"
+    assert all(work.done() for work in working)

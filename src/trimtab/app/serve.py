@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gc
+import os
 import signal
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -73,6 +74,9 @@ async def _serve(loaded: Loaded, announce: Callable[[str], None]) -> None:
         _calm_collector()
         await running
         await _end_calls(server)
+    if house.workflows is not None and house.workflows.is_stuck:
+        # All that is to be kept is kept; nodes that do not end cannot be ended otherwise.
+        os._exit(0)
 
 
 def _drive(host: "Host", settings: HostingSettings) -> None:
@@ -120,6 +124,8 @@ def _calm_collector() -> None:
 
 def _stop(house: House, server: Server) -> None:
     house.draining = True
+    if house.workflows is not None:
+        house.workflows.retire()
     if server.should_exit:
         server.force_exit = True
     server.should_exit = True

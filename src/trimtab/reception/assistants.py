@@ -14,7 +14,7 @@ from trimtab.reception.shapes import moment
 from trimtab.workflows import Assistant, AssistantQuery, Assistants, Changes, GraphSchemas
 
 Limit = Annotated[int, msgspec.Meta(ge=1, le=1_000)]
-Offset = Annotated[int, msgspec.Meta(ge=0)]
+Offset = Annotated[int, msgspec.Meta(ge=0, le=1_000_000_000)]
 Id = Annotated[str, msgspec.Meta(pattern=r"\A[A-Za-z0-9._:-]{1,128}\Z")]
 Sort = Literal["assistant_id", "graph_id", "name", "created_at", "updated_at"]
 Field = Literal[

@@ -1,6 +1,7 @@
 """The doors to runs of threads and to stateless runs, as the LangGraph SDKs speak to them."""
 
 import asyncio
+import re
 from collections.abc import Mapping
 from typing import Literal
 
@@ -18,6 +19,7 @@ from trimtab.reception.streams import EventStream
 from trimtab.store import Database, WorkflowRunRow, WorkflowState, workflow_runs
 from trimtab.workflows import Assistants, Host, Threads
 
+_NUMBER = re.compile("[0-9]{1,15}")
 _BEGUN: tuple[WorkflowState, ...] = ("queued", "running")
 
 
@@ -86,7 +88,7 @@ class HostedRunDoor:
         """`GET /threads/{thread}/runs/{run}/stream`: its events after Last-Event-ID, all of them without one."""
         row = await self._found(asked)
         last = asked.headers.get("last-event-id", "-1")
-        after = int(last) if last.lstrip("-").isdigit() else -1
+        after = int(last) if _NUMBER.fullmatch(last) else -1
         cancels = asked.query.get("cancel_on_disconnect", "") in ("true", "1", "True")
         if cancels:
             asked.key.require("operator")
@@ -185,7 +187,7 @@ def _outcome(row: WorkflowRunRow, begun: WorkflowRunRow) -> Response:
 
 def _number(asked: Asked, name: str, default: int) -> int:
     text = asked.query.get(name, str(default))
-    if not text.isdigit() or int(text) > 1_000_000:
+    if not _NUMBER.fullmatch(text) or int(text) > 1_000_000:
         raise BadRequest(f"{name} is a whole number, not {text[:40]!r}", param=name)
     return min(int(text), 1_000) if name == "limit" else int(text)
 

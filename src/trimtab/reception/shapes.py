@@ -8,8 +8,8 @@ import msgspec
 from langchain_core.runnables import RunnableConfig
 from langgraph.types import Interrupt, PregelTask, StateSnapshot
 
-from trimtab.store import FoundThread, WorkflowRunRow, WorkflowState
-from trimtab.workflows import LATE, default_id, json_of
+from trimtab.store import FoundThread, WorkflowRunRow, WorkflowState, workflow_claims
+from trimtab.workflows import default_id, json_of
 
 _STATUS: Mapping[WorkflowState, str] = {
     "queued": "pending",
@@ -38,7 +38,7 @@ def moment(seconds: float) -> str:
 
 def status_of(row: WorkflowRunRow) -> str:
     """A run's status in the SDKs' words."""
-    return "timeout" if row.state == "failed" and row.error == LATE else _STATUS[row.state]
+    return "timeout" if row.state == "failed" and row.error == workflow_claims.LATE else _STATUS[row.state]
 
 
 def run_json(row: WorkflowRunRow) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from trimtab.store import FoundThread, ThreadQuery, ThreadStatus
 from trimtab.workflows import Changed, Threads
 
 Limit = Annotated[int, msgspec.Meta(ge=1, le=1_000)]
-Offset = Annotated[int, msgspec.Meta(ge=0)]
+Offset = Annotated[int, msgspec.Meta(ge=0, le=1_000_000_000)]
 
 
 class Ttl(msgspec.Struct, frozen=True):

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, and_, cast, func, literal, true
+from sqlalchemy import ColumnElement, Connection, and_, cast, false, func, literal, true
 from sqlalchemy.dialects.postgresql import JSONB
 
 
@@ -14,6 +14,8 @@ def holds(
     """True where the object in `column` has all of `facts`; in PostgreSQL, nested objects may have more."""
     if not facts:
         return true()
+    if b"\\u0000" in msgspec.json.encode(facts):
+        return false()  # such a thing is never kept
     if connection.dialect.name != "sqlite":
         return cast(column, JSONB).contains(cast(literal(msgspec.json.encode(facts).decode()), JSONB))
     return and_(*[_is(column, name, value) for name, value in facts.items()])

@@ -14,6 +14,8 @@ from trimtab.store.workflow_runs import WorkflowRunRow
 from trimtab.store.workflow_schema import run as table
 
 _POISON = "given up after {} recoveries: its worker died each time; `trimtab runs retry` tries it again"
+LATE = "the run's deadline passed"
+_LATE_AT_ONCE = 100
 _TURN = (table.c.priority.desc(), table.c.urgent_by, table.c.id)
 
 
@@ -68,6 +70,15 @@ def claim_queued(connection: Connection, hosting: Hosting, limits: Limits, most:
     return _claim(connection, hosting, and_(table.c.id.in_(chosen), table.c.state == "queued"), most)
 
 
+def fail_late(connection: Connection) -> None:
+    """Runs that are still in the queue when their deadline has passed fail."""
+    late = and_(table.c.state == "queued", table.c.urgent_by < workers.now_of(connection))
+    for id in connection.scalars(select(table.c.id).where(late).limit(_LATE_AT_ONCE)).all():
+        row = workflow_runs.lock(connection, id)
+        if row is not None and row.state == "queued":
+            workflow_runs.fail_queued(connection, row, LATE)
+
+
 def _due(hosting: Hosting, tenant: str, now: float) -> Any:  # noqa: ANN401 - SQLAlchemy's own
     """A tenant's runs that may begin now, the most urgent first; of a thread only its oldest, and none beside one that
     is driven."""
@@ -78,7 +89,8 @@ def _due(hosting: Hosting, tenant: str, now: float) -> Any:  # noqa: ANN401 - SQ
 def _is_first() -> ColumnElement[bool]:
     """Whether nothing of a run's thread goes before it."""
     other = table.alias("other")
-    ahead = or_(other.c.state == "running", and_(other.c.state == "queued", other.c.id < table.c.id))
+    earlier = and_(other.c.state == "queued", other.c.id < table.c.id, other.c.begin_at <= table.c.begin_at)
+    ahead = or_(other.c.state == "running", earlier)
     same = and_(other.c.tenant == table.c.tenant, other.c.thread == table.c.thread, other.c.id != table.c.id)
     return ~exists().where(and_(same, ahead))
 

@@ -21,6 +21,7 @@ WorkflowState = Literal["queued", "running", "waiting", "done", "failed", "cance
 OVER: tuple[WorkflowState, ...] = ("done", "failed", "cancelled", "superseded")
 OPEN: tuple[WorkflowState, ...] = ("queued", "running")
 _NEVER = 1e12
+_AT_ONCE = 500
 
 
 class WorkflowRunRow(msgspec.Struct, frozen=True):
@@ -144,10 +145,11 @@ def end_leg(
     """Let a claimed run go in a state, with what it asks; as it stands then, None where it belongs to somebody else by
     now."""
     mine = and_(table.c.id == row.id, table.c.claim == row.claim, table.c.state == "running")
+    ends = case((table.c.cancel_asked, "cancelled"), else_=state) if state in ("waiting", "queued") else state
     now = workers.now_of(connection)
     lasted = case((table.c.updated_at < now, now - table.c.updated_at), else_=0.0)
     changes: dict[str, object] = {
-        "state": state,
+        "state": ends,
         "owner": "",
         "error": error,
         "updated_at": now,
@@ -158,18 +160,21 @@ def end_leg(
     told = connection.execute(update(table).where(mine).values(changes).returning(table)).first()
     if told is None:
         return None
-    shift(connection, row.tenant, "running", state)
-    workflow_questions.ask(connection, questions)
-    if state in OVER:
+    shift(connection, row.tenant, "running", told.state)
+    if told.state == "waiting":
+        workflow_questions.ask(connection, questions)
+    if told.state in OVER:
         _over(connection, row, rolls_back=told.rolls_back)
     return row_of(told)
 
 
 def reopen(connection: Connection, id: str, states: Sequence[WorkflowState]) -> bool:
     """Queue a run again that stands in one of `states`; its recoveries are forgiven. False where it does not, or where
-    its thread has gone on with another run."""
+    its thread is gone or has gone on with another run."""
     row = lock(connection, id)
     if row is None or row.state not in states or not _is_latest(connection, row):
+        return False
+    if row.state == "failed" and workflow_threads.lock(connection, row.tenant, row.thread) is None:
         return False
     now = workers.time_now(connection)
     changes = {"state": "queued", "recoveries": 0, "error": "", "cancel_asked": False, "updated_at": now}
@@ -197,6 +202,14 @@ def ask_cancel(connection: Connection, id: str, *, rolls_back: bool = False) -> 
         shift(connection, row.tenant, row.state, "cancelled")
         _over(connection, row, rolls_back=row.rolls_back or rolls_back)
     return True
+
+
+def fail_queued(connection: Connection, row: WorkflowRunRow, error: str) -> None:
+    """End a locked run that nobody drives yet."""
+    changes = {"state": "failed", "error": error, "updated_at": workers.now_of(connection)}
+    connection.execute(update(table).where(table.c.id == row.id).values(changes))
+    shift(connection, row.tenant, row.state, "failed")
+    _over(connection, row, rolls_back=row.rolls_back)
 
 
 def discard(connection: Connection, id: str) -> bool:
@@ -256,6 +269,15 @@ def shift(connection: Connection, tenant: str, was: WorkflowState, now: Workflow
     queued = (now == "queued") - (was == "queued")
     running = (now == "running") - (was == "running")
     workflow_places.shift(connection, tenant, queued=queued, running=running)
+
+
+def open_among(connection: Connection, ids: Sequence[str]) -> set[str]:
+    """Those of the runs that are queued or driven."""
+    found: set[str] = set()
+    for at in range(0, len(ids), _AT_ONCE):
+        named = and_(table.c.id.in_(ids[at : at + _AT_ONCE]), table.c.state.in_(OPEN))
+        found.update(connection.scalars(select(table.c.id).where(named)))
+    return found
 
 
 def standing(connection: Connection, ids: Collection[str]) -> list[RunStanding]:

@@ -20,7 +20,6 @@ from trimtab.workflows.housekeeping import Housekeeping
 from trimtab.workflows.inbox import Inbox
 from trimtab.workflows.inprocess import in_process
 from trimtab.workflows.items import TenantStore
-from trimtab.workflows.leg import LATE
 from trimtab.workflows.likeness import Embed
 from trimtab.workflows.order import CommandTerms, Multitask, Order, RunTerms, StreamMode
 from trimtab.workflows.place import idempotency_key
@@ -31,7 +30,6 @@ from trimtab.workflows.unsure import UnsureSteps
 from trimtab.workflows.values import facts_text, json_of
 
 __all__ = [
-    "LATE",
     "Assistant",
     "AssistantQuery",
     "Assistants",

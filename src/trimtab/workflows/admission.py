@@ -13,6 +13,8 @@ from trimtab.store import (
     QuestionRow,
     ThreadRow,
     WorkflowRunRow,
+    key_of,
+    workflow_checkpoints,
     workflow_places,
     workflow_questions,
     workflow_runs,
@@ -95,6 +97,9 @@ def _enter(
     known = workflow_threads.lock(connection, row.tenant, order.thread)
     if known is None:
         raise NotFound(f"there is no thread {order.thread!r}", code="thread_not_found")
+    at, thread = order.terms.checkpoint, key_of(row.tenant, order.thread)
+    if at and workflow_checkpoints.find(connection, thread, "", at) is None:
+        raise NotFound(f"thread {order.thread!r} has no checkpoint {at!r} (any more)", param="checkpoint_id")
     busy = workflow_runs.standing_in(connection, row.tenant, order.thread, workflow_runs.OPEN)
     if busy and order.multitask == "reject":
         raise Conflict(f"thread {order.thread!r} is busy with run {busy[0].id}", code="thread_busy")
@@ -119,6 +124,8 @@ def _resume(
 ) -> WorkflowRunRow:
     """Answer what the thread waits for, once and for all; the run that names the answers by question."""
     waiting = workflow_runs.standing_in(connection, row.tenant, order.thread, ("waiting",))
+    for run in waiting:
+        workflow_runs.lock(connection, run.id)
     questions = [asked for run in waiting for asked in workflow_questions.open_of_run(connection, run.id)]
     answers = _answers(questions, command.resume, order.thread)
     _give(connection, questions, answers, row)

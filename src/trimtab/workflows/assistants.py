@@ -12,7 +12,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from trimtab.core import Clock
-from trimtab.core.errors import Conflict, Forbidden, NotFound
+from trimtab.core.errors import BadRequest, Conflict, Forbidden, NotFound
 from trimtab.store import AssistantRow, Database, workflow_assistants
 from trimtab.workflows.graphs import HostedGraph
 from trimtab.workflows.schemas import GraphSchemas, schemas_of, subgraphs_of
@@ -263,9 +263,16 @@ def _unknown(assistant: str, graphs: Mapping[str, HostedGraph], version: int | N
 def terms_with(
     assistant: Assistant, config: Mapping[str, Any], context: Mapping[str, Any] | None
 ) -> tuple[dict[str, Any], dict[str, Any] | None]:
-    """Config and context of a run: the assistant's, what the run brings put over it."""
+    """Config and context of a run: the assistant's, what the run brings put over it. Raises BadRequest."""
     merged = {**assistant.config, **config}
-    for name in ("configurable", "metadata"):
-        if assistant.config.get(name) and config.get(name):
-            merged[name] = {**assistant.config[name], **config[name]}
+    settings = {**_settings(assistant.config), **_settings(config)}
+    if settings:
+        merged["configurable"] = settings
     return merged, {**assistant.context, **(context or {})} or None
+
+
+def _settings(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    settings = config.get("configurable") or {}
+    if not isinstance(settings, Mapping):
+        raise BadRequest("config.configurable is an object", param="config.configurable")
+    return settings

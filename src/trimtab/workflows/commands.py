@@ -48,7 +48,8 @@ def retry_run(connection: Connection, tenant: str | None, id: str) -> WorkflowRu
         raise Conflict(
             f"thread {row.thread} has gone on since run {id}; fork the run instead", code="thread_has_gone_on"
         )
-    workflow_runs.reopen(connection, id, _RETRIED)
+    if not workflow_runs.reopen(connection, id, _RETRIED):
+        raise Conflict(f"the thread of run {id} is gone or has gone on", code="thread_has_gone_on")
     return _locked(connection, tenant, id)
 
 

@@ -189,6 +189,9 @@ class Crons:
         except (CallError, StoreUnavailable) as error:
             _log.warning("cron %s of tenant %s: a run did not start: %s", row.id, row.tenant, error)
             return False
+        except Exception:  # what one cron is made of must not hold up the others
+            _log.exception("cron %s of tenant %s: a run did not start", row.id, row.tenant)
+            return False
         return True
 
     async def _named(self, tenant: str, query: CronQuery) -> CronQuery:

@@ -86,10 +86,10 @@ class Engine:
             await DBOS.delete_workflows_async(ids)
         return len(ids)
 
-    async def close(self) -> None:
-        """End, once the legs that were begun have noted their outcome."""
+    async def close(self, seconds: float) -> None:
+        """End, once the legs that were begun have noted their outcome, at the latest after `seconds`."""
         if self._ends:
-            await asyncio.wait(self._ends)
+            await asyncio.wait(self._ends, timeout=seconds)
         loop = asyncio.get_running_loop()
         with ThreadPoolExecutor(1) as own:
             await loop.run_in_executor(own, lambda: DBOS.destroy(destroy_registry=True))

@@ -23,6 +23,7 @@ from langgraph.store.base import BaseStore
 from trimtab.core.errors import ConfigError
 from trimtab.workflows.bubbling import listening
 from trimtab.workflows.lease import Guarded
+from trimtab.workflows.place import RUN
 
 Graph: TypeAlias = Pregel[Any, Any, Any, Any]
 _DIGEST_LENGTH = 12
@@ -162,21 +163,40 @@ def _wrapped(node: Any, wrap: Callable[[Runnable[Any, Any]], Runnable[Any, Any]]
 def _pooled(node: Any, pool: Executor) -> Any:  # noqa: ANN401 - LangGraph's own node
     """The node, its plain function run on `pool`: LangGraph would take the event loop's own threads."""
     bound = node.bound
-    if getattr(bound, "func", None) is None or not isinstance(
-        getattr(bound, "afunc", None), functools.partial
-    ):
+    function, motion = getattr(bound, "func", None), getattr(bound, "afunc", None)
+    if function is not None and isinstance(motion, functools.partial):
+        does = _on_pool(function, pool)
+    elif inspect.iscoroutinefunction(motion):
+        does = _staying(motion)
+    else:
         return node
     moved = copy.copy(node)
     moved.bound = copy.copy(bound)
-    moved.bound.afunc = _on_pool(bound.func, pool)
+    moved.bound.afunc = does
     moved.__dict__.pop("node", None)
     return moved
+
+
+def _staying(motion: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    """A node that wants to leave the process fails its run, and no other."""
+
+    @functools.wraps(motion)
+    async def call(*args: object, **named: object) -> object:
+        try:
+            return await motion(*args, **named)
+        except (SystemExit, KeyboardInterrupt) as left:
+            raise RuntimeError(f"the node raised {type(left).__name__}({left})") from left
+
+    return call
 
 
 def _on_pool(function: Callable[..., Any], pool: Executor) -> Callable[..., Awaitable[Any]]:
     @functools.wraps(function)
     async def call(*args: object, **named: object) -> object:
-        work = functools.partial(copy_context().run, function, *args, **named)
-        return await asyncio.get_running_loop().run_in_executor(pool, work)
+        work = pool.submit(functools.partial(copy_context().run, function, *args, **named))
+        place = RUN.get()
+        if place is not None:
+            place.occupy(work)
+        return await asyncio.wrap_future(work)
 
-    return call
+    return _staying(call)

@@ -7,6 +7,7 @@ import asyncio
 import logging
 import os
 import socket
+import threading
 import uuid
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -46,11 +47,15 @@ from trimtab.workflows.leg import Leg, LegEnd
 from trimtab.workflows.order import Order
 from trimtab.workflows.saver import RunSaver
 from trimtab.workflows.values import input_of
+from trimtab.workflows.waiting import Waiting
 
 _BEATS_A_LEASE = 4
 _FORGET_LEASES = 360
 _LOOK_SECONDS = 0.05
 _AWAY_SECONDS = 1.0
+_LET_GO_SECONDS = 5.0
+_IDLE_SECONDS = 0.5
+_POOL = "nodes"
 _log = logging.getLogger(__name__)
 
 
@@ -84,10 +89,11 @@ class Host:
             frozenset(settings.partitions or ("",)),
         )
         self._batch = Batch(database)
-        self._pool = ThreadPoolExecutor(settings.threads, thread_name_prefix="nodes")
+        self._pool = ThreadPoolExecutor(settings.threads, thread_name_prefix=_POOL)
         self._doorkeeper, self._lease = Doorkeeper(), Lease(settings.lease_seconds)
         self._legs: dict[str, Leg] = {}
         self._feeds: dict[str, Feed] = {}
+        self._waiting = Waiting(database)
         self._begins, self._takes, self._draining = True, False, False
         # Whether somebody may be waiting for the place that a run leaves; looked at every now and then in any case.
         self._crowded = True
@@ -118,6 +124,7 @@ class Host:
             group.create_task(self._batch.run())
             group.create_task(self._beat_on())
             group.create_task(self._take_on())
+            group.create_task(self._waiting.run())
 
     async def start(self, order: Order, before: Before | None = None) -> WorkflowRunRow:
         """A new run: driven here at once where its tenant has a place for it, queued else. `before` it stands, in the
@@ -196,16 +203,19 @@ class Host:
                 await leg.ended.wait()
                 if leg.outcome is not None and leg.outcome.state != "queued":
                     return leg.outcome
-            row = await self.find(id)
-            if row.state not in ("queued", "running"):
+            row = await patiently(self._database, lambda connection: workflow_runs.find(connection, id))
+            if row is None:
+                raise _unknown(id)
+            if row.state not in workflow_runs.OPEN:
                 return row
-            await asyncio.sleep(_LOOK_SECONDS)
+            if id not in self._legs:
+                await self._waiting.over(id)
 
     async def find(self, id: str, tenant: str | None = None) -> WorkflowRunRow:
-        """A run; of a tenant, where one is named. Raises NotFound."""
-        row = await patiently(self._database, lambda connection: workflow_runs.find(connection, id))
+        """A run; of a tenant, where one is named. Raises NotFound, StoreUnavailable."""
+        row = await self._database.run(lambda connection: workflow_runs.find(connection, id))
         if row is None or tenant not in (None, row.tenant):
-            raise NotFound(f"there is no hosted run {id!r}", code="run_not_found")
+            raise _unknown(id)
         return row
 
     def listen(self, id: str, after: int = -1) -> AsyncGenerator[Event, None]:
@@ -222,7 +232,7 @@ class Host:
     def _claim(self, connection: Connection, id: str) -> WorkflowRunRow | None:
         row = workflow_runs.find(connection, id)
         if row is None:
-            raise NotFound(f"there is no hosted run {id!r}", code="run_not_found")
+            raise _unknown(id)
         if row.state == "running" and self._is_alive(connection, row.owner):
             return None
         workflow_runs.reopen(connection, id, ("parked", "failed"))
@@ -239,10 +249,10 @@ class Host:
     async def cancel(self, id: str, *, rolls_back: bool = False) -> bool:
         """Ask that a run ends; the call under way is ended too; `rolls_back`: it and what it did are deleted then.
 
-        False where it is over already. Raises NotFound.
+        False where it is over already. Raises NotFound, StoreUnavailable.
         """
         work = partial(workflow_runs.ask_cancel, id=id, rolls_back=rolls_back)
-        asked = await patiently(self._database, work)
+        asked = await self._database.run(work)
         if asked:
             self._stop((id,), "cancelled")
         else:
@@ -273,6 +283,9 @@ class Host:
         feed = await self._feed(leg)
         try:
             end = await self._driven(leg, graph, saver, feed)
+            if end.state not in ("queued", "lost") and leg.place.occupied:
+                # The run keeps its place as long as a thread of it is at work, which nobody can end.
+                await asyncio.wait([asyncio.wrap_future(work) for work in leg.place.occupied])
             leg.outcome = await self._end(leg.row, end)
             return "lost" if leg.outcome is None else leg.outcome.state
         finally:
@@ -335,7 +348,8 @@ class Host:
                 await self._beat()
                 await self._heed()
                 self._lease.renew(since)
-                if self._takes and not self._draining:
+                await self._database.run(workflow_claims.fail_late)
+                if self._takes and not self._draining and self._lease.is_steady:
                     await self._take_lost()
             except StoreUnavailable as error:
                 _log.warning("no beat: %s", error)
@@ -425,14 +439,39 @@ class Host:
                 await asyncio.gather(*[leg.ended.wait() for leg in legs])
         for leg in self._legs.values():
             leg.stop("queued")
-        await asyncio.gather(*[leg.ended.wait() for leg in list(self._legs.values())])
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LET_GO_SECONDS):
+                await asyncio.gather(*[leg.ended.wait() for leg in list(self._legs.values())])
+        if self._legs:
+            _log.warning("%d runs do not end; they are left to whoever takes them over", len(self._legs))
+
+    def retire(self) -> None:
+        """Take nothing more; what is started here is queued for others."""
+        self._draining = True
+
+    @property
+    def is_stuck(self) -> bool:
+        """Once closed: whether something goes on here that cannot be ended but with the process."""
+        return bool(self._legs) or _nodes_threads()
 
     async def close(self) -> None:
         """Leave, once drained."""
-        await self._engine.close()
+        await self._engine.close(_LET_GO_SECONDS)
         with suppress(StoreUnavailable):
             await self._database.run(lambda connection: workflow_workers.leave(connection, self.worker))
         self._pool.shutdown(wait=False, cancel_futures=True)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_IDLE_SECONDS):
+                while _nodes_threads():
+                    await asyncio.sleep(0.005)
+
+
+def _nodes_threads() -> bool:
+    return any(thread.name.startswith(_POOL) for thread in threading.enumerate())
+
+
+def _unknown(id: str) -> NotFound:
+    return NotFound(f"there is no hosted run {id!r}", code="run_not_found")
 
 
 def _is_process(pid: int) -> bool:

@@ -21,6 +21,7 @@ class Lease:
 
     def __init__(self, seconds: float) -> None:
         self._seconds, self._until = seconds, float("-inf")
+        self._steady_from = float("-inf")
         self._renewed = asyncio.Event()
 
     def now(self) -> float:
@@ -29,9 +30,17 @@ class Lease:
 
     def renew(self, since: float) -> None:
         """A beat sent at `since` was heard, and what it told was heeded."""
+        if self._until > float("-inf") and since >= self._until:
+            # It was away, and so may others have been that are about to say that they live.
+            self._steady_from = self.now() + self._seconds
         self._until = since + self._seconds
         self._renewed.set()
         self._renewed = asyncio.Event()
+
+    @property
+    def is_steady(self) -> bool:
+        """Whether this process was heard of for a while, so that it can tell who was not."""
+        return self.now() >= self._steady_from
 
     async def sure(self) -> None:
         """Return once the lease holds."""

@@ -10,7 +10,7 @@ from langgraph.errors import GraphDrained
 from langgraph.runtime import RunControl
 
 from trimtab.core import Clock
-from trimtab.store import WorkflowRunRow, WorkflowState
+from trimtab.store import WorkflowRunRow, WorkflowState, workflow_claims
 from trimtab.workflows.batch import LostRun
 from trimtab.workflows.begin import config_of, given_of
 from trimtab.workflows.graphs import Graph
@@ -20,7 +20,6 @@ from trimtab.workflows.saver import RunSaver
 from trimtab.workflows.streaming import INTERRUPT, Telling, Values, stream
 from trimtab.workflows.values import json_of
 
-LATE = "the run's deadline passed"
 _MOST_ERROR_CHARACTERS = 2_000
 Tell = Callable[[str, bytes], None]
 
@@ -77,8 +76,8 @@ class Leg:
             return LegEnd(self._why)
         except Exception as error:  # whatever a user's node raises ends its run, not the house
             if isinstance(error, TimeoutError) and timeout.expired():
-                return LegEnd("failed", error=LATE)
-            return LegEnd("failed", error=f"{type(error).__name__}: {error}"[:_MOST_ERROR_CHARACTERS])
+                return LegEnd("failed", error=workflow_claims.LATE)
+            return LegEnd("failed", error=_told(error))
         finally:
             # What follows, noting the end, is not to be cancelled.
             self._task = None
@@ -140,6 +139,12 @@ class Leg:
         self.place.let_go()
         if self._task is not None:
             self._task.cancel()
+
+
+def _told(error: Exception) -> str:
+    """An error in words that every store takes."""
+    text = f"{type(error).__name__}: {error}"[:_MOST_ERROR_CHARACTERS]
+    return text.encode("utf-8", "replace").decode().replace("\0", "")
 
 
 def _end(values: Any) -> LegEnd:  # noqa: ANN401 - whatever the graph's output is

@@ -31,6 +31,7 @@ class RunPlace:
         self.priority, self.deadline, self._sure, self.models = priority, deadline, sure, models
         self._named: dict[tuple[str, int, str], int] = {}
         self._waiting: set[Future[Any]] = set()
+        self._threads: set[Future[Any]] = set()
         self._lock = threading.Lock()
 
     async def sure(self) -> None:
@@ -48,6 +49,16 @@ class RunPlace:
             ordinal = self._named.get(known, 0)
             self._named[known] = ordinal + 1
         return CallName(self.run, step.task, step.attempt, ordinal, digest)
+
+    def occupy(self, work: "Future[Any]") -> None:
+        """A plain function of the run's has a thread, and keeps it whatever becomes of the run."""
+        self._threads.add(work)
+
+    @property
+    def occupied(self) -> "list[Future[Any]]":
+        """The plain functions that are not done."""
+        self._threads = {work for work in self._threads if not work.done()}
+        return list(self._threads)
 
     def note(self, future: "Future[Any]") -> None:
         """A thread waits for a call."""

@@ -102,10 +102,9 @@ class Threads:
 
         def work(connection: Connection) -> None:
             workflow_threads.lock(connection, tenant, id)
-            for run in workflow_runs.standing_in(connection, tenant, id, ("running",)):
-                raise Conflict(f"run {run.id} is driven in thread {id!r}; cancel it first")
-            for run in workflow_runs.standing_in(connection, tenant, id, ("queued",)):
-                workflow_runs.ask_cancel(connection, run.id)
+            for run in workflow_runs.standing_in(connection, tenant, id, workflow_runs.OPEN):
+                if not workflow_runs.discard(connection, run.id):
+                    raise Conflict(f"run {run.id} is driven in thread {id!r}; cancel it first")
             workflow_threads.remove(connection, tenant, id)
 
         await self._database.run(work)
