@@ -118,7 +118,8 @@ def main() -> None:
             print(
                 f"{store}: a tenant's p95 alone {near['alone_p95_ms']:.0f} ms, beside one that offers 50 times its "
                 f"share {near['beside_p95_ms']:.0f} ms ({near['beside_p95_ms'] / near['alone_p95_ms']:.2f} x); "
-                f"the loud one: {near['taken']:.0f} runs taken, {near['refused']:.0f} refused with 429, {near['else']:.0f} else"
+                f"the loud one: {near['taken']:.0f} runs taken, {near['refused']:.0f} refused with 429, "
+                f"{near['else']:.0f} else"
             )
             many = measured("crowd", postgres.database() if url != "sqlite" and postgres else url)
             print(

@@ -35,6 +35,7 @@ class HostedGraph:
 
     def __init__(self, workflow: str, graph: Graph, named: str, *, asks: bool = False) -> None:
         self.workflow, self._graph, self._asks = workflow, graph, asks
+        self._made: dict[Executor, dict[str, Any]] = {}
         self.version = version_of(graph, named)
 
     @property
@@ -46,12 +47,17 @@ class HostedGraph:
         self, saver: BaseCheckpointSaver[str], pool: Executor, store: BaseStore | None = None
     ) -> Graph:
         """The graph to drive for one run; a store of its own stays."""
-        nodes = {name: _pooled(_whole(node), pool) for name, node in self._graph.nodes.items()}
-        nodes = {name: _wrapped(node, self._wrap) for name, node in nodes.items()}
-        update: dict[str, Any] = {"nodes": nodes, "checkpointer": saver}
+        update: dict[str, Any] = {"nodes": self._nodes(pool), "checkpointer": saver}
         if self._graph.store is None and store is not None:
             update["store"] = store
         return self._graph.copy(update=update)
+
+    def _nodes(self, pool: Executor) -> dict[str, Any]:
+        """The nodes as they are driven. They know nothing of runs, so that all runs share them."""
+        if pool not in self._made:
+            nodes = {name: _pooled(_whole(node), pool) for name, node in self._graph.nodes.items()}
+            self._made[pool] = {name: _wrapped(node, self._wrap) for name, node in nodes.items()}
+        return dict(self._made[pool])
 
     def _wrap(self, does: Runnable[Any, Any]) -> Runnable[Any, Any]:
         return listening(Guarded(does)) if self._asks else Guarded(does)
