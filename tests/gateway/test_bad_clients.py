@@ -252,7 +252,7 @@ async def test_the_wrong_method(house, method, surface):
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/v1", "/v2/chat/completions", "/v1/messages/batches", "/v1/runs", "/%ff%00"]
+    "path", ["/", "/v1", "/v2/chat/completions", "/v1/messages/batches", "/v1/running", "/%ff%00"]
 )
 async def test_an_unknown_path(house, path):
     surface = "messages" if path.startswith("/v1/messages") else "chat"
