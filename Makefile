@@ -1,4 +1,4 @@
-.PHONY: install demo test test-npm lint chaos bench-gateway bench-workflows docs clean
+.PHONY: install demo test test-npm test-vllm lint chaos bench-gateway bench-whatif bench-workflows docs clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -29,6 +29,10 @@ test-npm: $(VENV)/.installed-dev
 	cd tests/npm && npm install --no-audit --no-fund --silent
 	$(BIN)/python -m pytest tests/reception/test_npm_client.py
 
+test-vllm: $(VENV)/.installed-dev
+	@test -n "$(TRIMTAB_VLLM)" || { echo "set TRIMTAB_VLLM to a Python that has vLLM: see docs/vllm.md"; exit 2; }
+	TRIMTAB_VLLM=$(TRIMTAB_VLLM) $(BIN)/python -m pytest tests/vllm
+
 test: lint
 	$(BIN)/python -m pytest
 
@@ -45,6 +49,9 @@ bench-workflows: $(VENV)/.installed-dev
 
 bench-gateway: $(VENV)/.installed-dev
 	$(BIN)/python -m bench.gateway $(BENCH_FLAGS)
+
+bench-whatif: $(VENV)/.installed-dev
+	$(BIN)/python -m bench.whatif $(BENCH_FLAGS)
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -19,13 +19,14 @@ from trimtab.budgets import BudgetBook
 from trimtab.config import Loaded, Settings, prices_of, secrets_of
 from trimtab.controllers import Registry, Roster
 from trimtab.core import Clock, IdSource, SystemClock, nanodollars_of
-from trimtab.core.errors import StoreUnavailable
+from trimtab.core.errors import ConfigError, StoreUnavailable
 from trimtab.dispatch import (
     Decider,
     Desk,
     Dispatch,
     Journey,
     Onlooker,
+    Placing,
     Recording,
     Rooms,
     Router,
@@ -33,7 +34,8 @@ from trimtab.dispatch import (
 )
 from trimtab.gateway import Gateway, HouseDoor, RunDoor, TreeDoor, build_gateway
 from trimtab.ledger import Keeper, Ledger, Teller
-from trimtab.pool import Http, Pool
+from trimtab.pool import Http, Pool, Scheduler
+from trimtab.pool.engines import Engines
 from trimtab.recall import ExactRecall
 from trimtab.routing import Verifiers
 from trimtab.store import Database, Journal, Writer, bury, migrate, processes, recover_journals
@@ -71,10 +73,15 @@ class House:
         self.pool = Pool(
             settings, secrets_of(settings, os.environ, loaded.source), prices_of(settings), clock
         )
+        self.engines = Engines(self.pool.endpoints, clock, random.random)
+        self.pool.among = self.engines.residence.among
+        self.scheduler = _scheduler(loaded, self.pool, clock)
         registry = Registry(controller_folder(settings))
         self.roster = Roster(registry, database, silence=partial(silence_of, settings))
         self.onlooker = Onlooker(settings, self.roster)
-        self.watchers = build_watchers(settings, self.pool, self.ledger, self.writer, self.roster)
+        self.watchers = build_watchers(
+            settings, self.pool, self.engines, self.ledger, self.writer, self.roster
+        )
         self.dispatch = self._dispatch(settings, ids)
         runs = RunDoor(self.keyring, self.ledger, self.writer, database, clock)
         house = HouseDoor(self.keyring, self.pool, self.watchers.metrics.render, self._not_ready)
@@ -89,7 +96,8 @@ class House:
         clock = self.clock
         desk = Desk(self.ledger, self.http, clock, ids)
         verifiers = Verifiers(verifier_functions(settings) | verify_controllers(settings, self.roster))
-        journey = Journey(desk, self.pool, verifiers, settings.hedging.share, random.random)
+        placing = Placing(desk, self.pool, self.scheduler, settings.workflow)
+        journey = Journey(desk, self.pool, placing, verifiers, settings.hedging.share, random.random)
         tools = {tool.name: nanodollars_of(tool.price_usd) for tool in settings.tool}
         rooms = Rooms(
             keyring=self.keyring,
@@ -133,6 +141,7 @@ class House:
             self._retention.run(),
             self.roster.run(),
             self.onlooker.run(),
+            self.engines.run(),
         ]
 
     async def _share_out(self) -> None:
@@ -144,10 +153,13 @@ class House:
                 sharers = self.teller.sharers
                 for endpoint in self.pool.endpoints.values():
                     endpoint.share_out(sharers)
+                if self.scheduler is not None:
+                    self.scheduler.share_out()
 
     async def stop(self) -> None:
         """Bring everything in, give back what is leased, leave nothing open."""
         await self.http.close()
+        await self.engines.close()
         await asyncio.to_thread(self.watchers.close)
         await self.roster.close()
         clean = await self._bring_in()
@@ -182,3 +194,14 @@ async def open_house(loaded: Loaded, clock: Clock | None = None) -> AsyncIterato
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await house.stop()
+
+
+def _scheduler(loaded: Loaded, pool: Pool, clock: Clock) -> Scheduler | None:
+    """Raises ConfigError that names the line in the file."""
+    settings = loaded.settings.scheduling
+    if not settings.policy:
+        return None
+    try:
+        return Scheduler(settings, pool.endpoints, clock)
+    except ConfigError as error:
+        raise loaded.source.error(("scheduling", "policy"), error.message) from error

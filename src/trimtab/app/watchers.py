@@ -7,8 +7,9 @@ from trimtab.controllers import Host, Roster
 from trimtab.core import CallRecord
 from trimtab.ledger import Ledger
 from trimtab.pool import Pool
+from trimtab.pool.engines import Engines
 from trimtab.store import Writer
-from trimtab.traces import ControllerFigures, Gauges, Metrics, Spans
+from trimtab.traces import ControllerFigures, EngineFigures, Gauges, Metrics, Spans
 
 
 class Watchers:
@@ -25,7 +26,7 @@ class Watchers:
 
 
 def build_watchers(
-    settings: Settings, pool: Pool, ledger: Ledger, writer: Writer, roster: Roster
+    settings: Settings, pool: Pool, engines: Engines, ledger: Ledger, writer: Writer, roster: Roster
 ) -> Watchers:
     """The watchers the settings ask for. Raises ConfigError."""
     endpoints = pool.endpoints.values()
@@ -38,6 +39,8 @@ def build_watchers(
         database_up=lambda: writer.available,
         controllers=lambda: [_figures(state, host) for state, host in roster.hosts],
         shadows_dropped=lambda: roster.tally.dropped,
+        engines=lambda: _engine_figures(engines),
+        engine_loads=lambda: engines.residence.loads,
     )
     telemetry = settings.telemetry
     spans = Spans(telemetry, settings.endpoint) if telemetry.otlp_endpoint else None
@@ -56,3 +59,24 @@ def _figures(state: str, host: Host) -> ControllerFigures:
         drift_index=None if drift is None else drift.index,
         drifts=drift is not None and bool(drift.reasons),
     )
+
+
+def _engine_figures(engines: Engines) -> list[EngineFigures]:
+    ages, shown = engines.ages, []
+    for name, report in engines.reports.items():
+        if report is None:
+            shown.append(EngineFigures(name, fresh=False, age_seconds=ages.get(name)))
+            continue
+        figures = EngineFigures(
+            endpoint=name,
+            fresh=True,
+            age_seconds=ages[name],
+            running=report.running,
+            waiting=report.waiting,
+            kv_used=report.kv_used,
+            prefix_share=report.prefix_share,
+            adapters=report.adapters or frozenset(),
+            models=report.models or frozenset(),
+        )
+        shown.append(figures)
+    return shown

@@ -10,11 +10,15 @@ from trimtab.cli import (
     evaluate,
     keys,
     learn,
+    load,
+    place,
     playing,
     running,
     runs,
     serving,
+    simulate,
     traces,
+    whatif,
     worker,
 )
 from trimtab.core.errors import TrimtabError
@@ -35,6 +39,10 @@ app.command("replay")(playing.replay)
 app.command("costs")(costs.costs)
 app.command("learn")(learn.learn)
 app.command("evaluate")(evaluate.evaluate)
+app.command("whatif")(whatif.whatif)
+app.command("place")(place.place)
+app.command("load")(load.load)
+app.command("simulate")(simulate.simulate)
 app.add_typer(runs.app, name="runs")
 app.add_typer(traces.app, name="traces")
 app.add_typer(controllers.app, name="controllers")

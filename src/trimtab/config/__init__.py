@@ -5,9 +5,10 @@ connection or keeps state.
 """
 
 from trimtab.config.check import SHIPPED_POLICIES, check_settings, is_function, served_models
+from trimtab.config.engines import EngineName, PassedOn, Profile, engine_root, metrics_page
 from trimtab.config.environment import database_of, secrets_of
 from trimtab.config.example import example_toml
-from trimtab.config.load import Loaded, load, load_settings, load_text
+from trimtab.config.load import Loaded, load, load_settings, load_text, parse
 from trimtab.config.prices import PriceTable, is_private, price_of, prices_of, published_name
 from trimtab.config.settings import (
     BreakerSettings,
@@ -24,8 +25,11 @@ from trimtab.config.settings import (
     PriceSettings,
     RateSettings,
     RuleSettings,
+    SchedulingSettings,
     ServerSettings,
     Settings,
+    SpeedSettings,
+    StepSettings,
     TelemetrySettings,
     TenantSettings,
     TierSettings,
@@ -46,20 +50,26 @@ __all__ = [
     "ContentMode",
     "ControllerSettings",
     "EndpointSettings",
+    "EngineName",
     "HedgingSettings",
     "HostingSettings",
     "Key",
     "LedgerSettings",
     "Loaded",
     "ModelSettings",
+    "PassedOn",
     "PolicySettings",
     "PriceSettings",
     "PriceTable",
+    "Profile",
     "RateSettings",
     "RuleSettings",
+    "SchedulingSettings",
     "ServerSettings",
     "Settings",
     "Source",
+    "SpeedSettings",
+    "StepSettings",
     "TelemetrySettings",
     "TenantSettings",
     "TierSettings",
@@ -71,12 +81,15 @@ __all__ = [
     "WorkflowToolSettings",
     "check_settings",
     "database_of",
+    "engine_root",
     "example_toml",
     "is_function",
     "is_private",
     "load",
     "load_settings",
     "load_text",
+    "metrics_page",
+    "parse",
     "price_of",
     "prices_of",
     "published_name",

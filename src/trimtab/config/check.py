@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Mapping
 from urllib.parse import SplitResult, urlsplit
 
+from trimtab.config.engines import check_engine
 from trimtab.config.environment import is_database
 from trimtab.config.schema import close_to, quoted
 from trimtab.config.serving import EndpointSettings
@@ -91,6 +92,7 @@ def _endpoints(settings: Settings, source: Source) -> None:
         _endpoint_url(endpoint, (*key, "url"), source)
         _distinct(endpoint.models, (*key, "models"), source)
         _headers(endpoint, (*key, "headers"), source)
+        check_engine(endpoint, key, source)
         for name in endpoint.upstream_names:
             if name not in endpoint.models:
                 raise source.error(

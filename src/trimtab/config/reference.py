@@ -88,6 +88,8 @@ def _default(field: inspect.Field) -> str:
         return ""
     if field.default is None or field.default in ((), ""):
         return ""
+    if isinstance(field.default, tuple):
+        return f"`[{', '.join(map(schema.quoted, field.default))}]`"
     if isinstance(field.default, str | bool):
         return f"`{schema.quoted(field.default)}`"
     return f"`{schema.number(field.default)}`"

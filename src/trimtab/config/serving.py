@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from trimtab.config.engines import EngineName, PassedOn, Profile
+from trimtab.config.scheduling import SpeedSettings
 from trimtab.config.table import Factor, Name, Natural, Positive, Seconds, Share, Table, Usd
 from trimtab.core import Capability
 
@@ -145,5 +147,54 @@ class EndpointSettings(Table, frozen=True):
         Literal["max_completion_tokens", "max_tokens"],
         Meta(description="Field in which a maximum is sent when the client named none."),
     ] = "max_completion_tokens"
+    engine: Annotated[
+        EngineName, Meta(description="What serves there: its load is asked for, its ways are known.")
+    ] = ""
+    scrape_seconds: Annotated[
+        float, Meta(ge=0, le=3600, description="How often the engine is asked for its load; 0 is never.")
+    ] = 1.0
+    metrics_url: Annotated[
+        str, Meta(description="The engine's Prometheus page; default `/metrics` beside `url`'s `/v1`.")
+    ] = ""
+    pass_on: Annotated[
+        tuple[PassedOn, ...],
+        Meta(
+            description="What the engine is told of a call: `priority` (vLLM and SGLang), `request_id` "
+            "(`x-request-id`, SGLang's `rid`), `agent_hints` (Dynamo's `nvext`)."
+        ),
+    ] = ("request_id",)
+    adapters: Annotated[
+        dict[str, str],
+        Meta(
+            description="LoRA adapters it may load (vLLM, SGLang): a name of `models` -> where the engine finds it."
+        ),
+    ] = msgspec.field(default_factory=dict)
+    adapter_slots: Annotated[Positive, Meta(description="How many `adapters` are loaded at once.")] = 1
+    model_slots: Annotated[
+        Natural, Meta(description="How many `models` are loaded at once (Ollama); 0 leaves it to the engine.")
+    ] = 0
+    shares: Annotated[
+        str,
+        Meta(
+            description="Endpoints that share one GPU give it one name here: one of them is awake, the others "
+            "sleep (vLLM with `--enable-sleep-mode`)."
+        ),
+    ] = ""
+    load_seconds: Annotated[
+        Seconds, Meta(description="What loading an adapter or waking a model takes, until it was measured.")
+    ] = 2.0
+    profile: Annotated[
+        Profile,
+        Meta(description="What it is set up for; a step's `role` goes to endpoints of its profile first."),
+    ] = "any"
+    kv_tokens: Annotated[
+        Natural, Meta(description="Tokens its KV cache holds, over all calls; 0 is unknown.")
+    ] = 0
+    external: Annotated[
+        bool, Meta(description="Somebody else's API, which the scheduler reaches by spill only.")
+    ] = False
+    speed: Annotated[
+        SpeedSettings, Meta(description="How fast it is said to be, before its pace is learned.")
+    ] = SpeedSettings()
     timeouts: Annotated[TimeoutSettings, Meta(description="Deadlines of one attempt.")] = TimeoutSettings()
     breaker: Annotated[BreakerSettings, Meta(description="When it is left alone.")] = BreakerSettings()

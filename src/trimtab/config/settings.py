@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from trimtab.config.scheduling import SchedulingSettings, SpeedSettings, StepSettings
 from trimtab.config.serving import (
     BreakerSettings,
     EndpointSettings,
@@ -49,8 +50,11 @@ __all__ = [
     "PriceSettings",
     "RateSettings",
     "RuleSettings",
+    "SchedulingSettings",
     "ServerSettings",
     "Settings",
+    "SpeedSettings",
+    "StepSettings",
     "TelemetrySettings",
     "TenantSettings",
     "TierSettings",
@@ -220,6 +224,7 @@ class Settings(Table, frozen=True):
     hedging: HedgingSettings = HedgingSettings()
     controllers: ControllerSettings = ControllerSettings()
     hosting: HostingSettings = HostingSettings()
+    scheduling: SchedulingSettings = SchedulingSettings()
     default_policy: Annotated[str, Meta(description="Policy where no rule and no model names one.")] = (
         "pinned"
     )

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from trimtab.config.scheduling import StepSettings
 from trimtab.config.table import ContentMode, Name, Natural, Share, Table, Usd
 from trimtab.core import ControllerKind, VerifierKind
 
@@ -220,6 +221,9 @@ class WorkflowSettings(Table, frozen=True):
         str, Meta(description="Model that calls go to which the gate controller escalates.")
     ] = ""
     tools: Annotated[WorkflowToolSettings, Meta(description="What may be called.")] = WorkflowToolSettings()
+    step: Annotated[
+        dict[str, StepSettings], Meta(description="What the calls of a step ask of endpoints.")
+    ] = msgspec.field(default_factory=dict)
     classify: Annotated[ClassifySettings, Meta(description="Which calls are answered by a label.")] = (
         ClassifySettings()
     )

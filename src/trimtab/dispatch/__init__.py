@@ -7,6 +7,7 @@ from trimtab.dispatch.hallway import Dispatch, Rooms
 from trimtab.dispatch.inbound import NO_HINTS, Hints, Inbound, PlainReply, Reply, StreamReply
 from trimtab.dispatch.journey import Journey
 from trimtab.dispatch.onlooking import Onlooker
+from trimtab.dispatch.placing import Placing
 from trimtab.dispatch.recording import Recording
 from trimtab.dispatch.router import Router
 from trimtab.dispatch.settlement import Desk
@@ -21,6 +22,7 @@ __all__ = [
     "Inbound",
     "Journey",
     "Onlooker",
+    "Placing",
     "PlainReply",
     "Recording",
     "Reply",

@@ -13,7 +13,7 @@ from trimtab.dispatch.reckoning import LET_GO_TOKENS, UNSEEN_TOKENS, Bill, Heard
 from trimtab.dispatch.refusal import LOST_HEDGE, is_endpoint_fault, reason_of, refusal_of
 from trimtab.dispatch.settlement import Desk, Ending, Outcome, Settlement
 from trimtab.dispatch.visit import Visit
-from trimtab.pool import Answer, Endpoint
+from trimtab.pool import Answer, Endpoint, Seat
 
 _ANSWERED = Ending("answered")
 
@@ -21,10 +21,13 @@ _ANSWERED = Ending("answered")
 class Attempt:
     """Created for one planned attempt; `begin` opens it, exactly one of the ends closes it.
 
-    Whoever reads its answer notes in `heard` what came, and in `judged` the reply that was verified, in chat's shape.
+    `seat`: the place that a scheduler gave it, None where it waits at its endpoint. Whoever reads its answer notes in
+    `heard` what came, and in `judged` the reply that was verified, in chat's shape.
     """
 
-    def __init__(self, desk: Desk, visit: Visit, endpoint: Endpoint, planned: PlannedAttempt) -> None:
+    def __init__(
+        self, desk: Desk, visit: Visit, endpoint: Endpoint, planned: PlannedAttempt, seat: Seat | None = None
+    ) -> None:
         self._desk, self.visit, self.endpoint, self.planned = desk, visit, endpoint, planned
         self.form: Form = form_of(visit.call.surface, endpoint.settings.style)
         self.offer = visit.offers[planned.endpoint, planned.model]
@@ -33,7 +36,7 @@ class Attempt:
         self._money = Settlement(desk, visit, endpoint, planned, self.offer)
         self._reckoner = Reckoner(visit, endpoint, self.form, self.offer)
         self._answer: Answer | None = None
-        self._inside = False
+        self._seat, self._inside = seat, seat is not None
 
     async def begin(self) -> Answer:
         """Wait for a place, hold the worst case, send, wait for the head of a 2xx answer.
@@ -57,8 +60,9 @@ class Attempt:
                 f"the call's own deadline passed before endpoint {endpoint.name} was asked"
             )
         worst = worst_nanodollars(visit, self.offer, endpoint.settings.timeouts.total)
-        await endpoint.enter(visit.call, visit.weight, left, visit.max_queued)
-        self._inside = True
+        if not self._inside:
+            await endpoint.enter(visit.call, visit.weight, left, visit.max_queued)
+            self._inside = True
         self._money.begin()
         await self._money.hold(worst)
         body = endpoint_body(visit, endpoint.settings, self.form, self.planned.model)
@@ -102,6 +106,8 @@ class Attempt:
         """The first byte of the reply's body has come."""
         seconds = self._money.first_token_seconds = self._money.seconds
         self.endpoint.first_token.observe(seconds, self._desk.clock.monotonic())
+        if self._seat is not None:
+            self._seat.first_token()
 
     @property
     def seconds(self) -> float:
@@ -168,7 +174,10 @@ class Attempt:
         """Give the place back, once."""
         if self._inside:
             self._inside = False
-            self.endpoint.leave()
+            if self._seat is not None:
+                self._seat.leave(self.heard.told.usage)
+            else:
+                self.endpoint.leave()
 
     def _close(self) -> None:
         if self._answer is not None:

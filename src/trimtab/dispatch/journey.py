@@ -14,6 +14,7 @@ from trimtab.core import PlannedAttempt, Usage
 from trimtab.core.errors import BadRequest, BudgetExceeded, CallError, QueueFull, UpstreamError
 from trimtab.dispatch.attempt import Attempt
 from trimtab.dispatch.live import Live
+from trimtab.dispatch.placing import Placing
 from trimtab.dispatch.promise import UNBOUNDED
 from trimtab.dispatch.reading import Events, is_stream, whole_reply, within
 from trimtab.dispatch.refusal import LOST_HEDGE, TOO_LONG, reason_of
@@ -21,7 +22,7 @@ from trimtab.dispatch.settlement import Desk
 from trimtab.dispatch.unsure import unsure_of
 from trimtab.dispatch.verdict import UNREADABLE, Judge
 from trimtab.dispatch.visit import Visit
-from trimtab.pool import Pool
+from trimtab.pool import Pool, Seat
 from trimtab.routing import Verifiers, read_context
 from trimtab.scheduling import HedgeBudget, delay, hedge_budget
 
@@ -57,9 +58,16 @@ class Journey:
     """Constructed by `app/`. `unit` draws from [0, 1) for backoff jitter."""
 
     def __init__(
-        self, desk: Desk, pool: Pool, verifiers: Verifiers, hedge_share: float, unit: Callable[[], float]
+        self,
+        desk: Desk,
+        pool: Pool,
+        placing: Placing,
+        verifiers: Verifiers,
+        hedge_share: float,
+        unit: Callable[[], float],
     ) -> None:
         self._desk, self._pool, self._judge, self._unit = desk, pool, Judge(verifiers), unit
+        self._placing = placing
         self._hedges: HedgeBudget = hedge_budget(hedge_share)
 
     async def travel(self, visit: Visit) -> Whole | Live:
@@ -74,7 +82,10 @@ class Journey:
             try:
                 if plan.hedge and attempts and not planned.verifiers:
                     return await self._race(visit, planned, attempts[0])
-                return await self._persist(visit, planned, last=not attempts)
+                seat = None
+                if self._placing.places:
+                    planned, seat = await self._placing.place(visit, planned, attempts)
+                return await self._persist(visit, planned, seat, last=not attempts)
             except _Rejected as rejected:
                 if visit.inbound.asks and rejected.chat and not any(left.verifiers for left in attempts):
                     raise unsure_of(visit, rejected.error, rejected.reason, rejected.chat) from None
@@ -94,13 +105,15 @@ class Journey:
         assert failure is not None
         raise failure
 
-    async def _persist(self, visit: Visit, planned: PlannedAttempt, *, last: bool) -> Whole | Live:
-        """Try one planned attempt, again after transient failures."""
+    async def _persist(
+        self, visit: Visit, planned: PlannedAttempt, seat: Seat | None, *, last: bool
+    ) -> Whole | Live:
+        """Try one planned attempt, again after transient failures; `seat` is for the first try."""
         endpoint = self._pool.endpoints[planned.endpoint]
         tries = endpoint.settings.retries
         for tried in range(tries + 1):
             try:
-                return await self._try(visit, planned)
+                return await self._try(visit, planned, None if tried else seat)
             except UpstreamError as error:
                 wait = self._patience(visit, error, tried, last=last)
                 lasting = not error.retryable or error.status in _LASTING_FAULTS
@@ -133,8 +146,10 @@ class Journey:
             await _call_off(racers, winner)
         return winner
 
-    async def _try(self, visit: Visit, planned: PlannedAttempt) -> Whole | Live:
-        attempt = Attempt(self._desk, visit, self._pool.endpoints[planned.endpoint], planned)
+    async def _try(self, visit: Visit, planned: PlannedAttempt, seat: Seat | None = None) -> Whole | Live:
+        if seat is None and self._placing.places:
+            planned, seat = await self._placing.place(visit, planned, [])
+        attempt = Attempt(self._desk, visit, self._pool.endpoints[planned.endpoint], planned, seat)
         answer = await attempt.begin()
         try:
             if visit.call.stream and is_stream(answer):

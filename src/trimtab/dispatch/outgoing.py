@@ -7,6 +7,7 @@ import msgspec
 
 from trimtab.config import EndpointSettings
 from trimtab.dispatch.form import Form
+from trimtab.dispatch.passing import NOTHING_KNOWN, Known, passed_on
 from trimtab.dispatch.visit import Visit
 from trimtab.pool import Endpoint
 from trimtab.wire import names_service, rewrite
@@ -22,12 +23,20 @@ class _Streamed(msgspec.Struct, gc=False):
 _STREAMED = msgspec.json.Decoder(_Streamed)
 
 
-def endpoint_body(visit: Visit, settings: EndpointSettings, form: Form, model: str) -> bytes:
+def endpoint_body(
+    visit: Visit,
+    settings: EndpointSettings,
+    form: Form,
+    model: str,
+    attempt: str = "",
+    known: Known = NOTHING_KNOWN,
+) -> bytes:
     """The request body: the client's own bytes unless a field must differ.
 
     The model's upstream name, `stream_options.include_usage` (without it a stream's cost is unknown) and,
     under a budget, the maximum that was held are the only changes within one shape. Under a budget nobody may
-    ask for dearer service than the price says: such fields are left out.
+    ask for dearer service than the price says: such fields are left out. An engine is told what its settings let it
+    be told (`passing`).
     """
     body = form.request(visit.asked)
     changes: dict[str, bytes] = {}
@@ -41,6 +50,8 @@ def endpoint_body(visit: Visit, settings: EndpointSettings, form: Form, model: s
             changes |= _maximum(visit, settings)
     if visit.enforce_maximum and names_service(body):
         changes |= dict.fromkeys(("service_tier", "speed", "inference_geo"), b"")
+    if settings.engine:
+        changes |= passed_on(body, settings, visit.call, attempt, known)
     return rewrite(body, changes) if changes else body
 
 
@@ -59,7 +70,10 @@ def _maximum(visit: Visit, settings: EndpointSettings) -> dict[str, bytes]:
 def endpoint_headers(visit: Visit, endpoint: Endpoint, attempt: str, model: str) -> dict[str, str]:
     """Headers of a request for a model; the run's ids go on only to another gateway of ours."""
     settings = endpoint.settings
-    headers = {"content-type": "application/json", "x-request-id": attempt, **settings.headers}
+    headers = {"content-type": "application/json"}
+    if "request_id" in settings.pass_on:
+        headers["x-request-id"] = attempt
+    headers |= settings.headers
     if visit.inbound.hints.idempotency:
         headers["idempotency-key"] = _idempotency_key(visit, model)
     if settings.style == "anthropic":

@@ -5,5 +5,7 @@ from trimtab.pool.http import Answer, Http
 from trimtab.pool.machine import MachineCost
 from trimtab.pool.patience import Patience
 from trimtab.pool.pool import Pool
+from trimtab.pool.scheduler import Ask, Scheduler
+from trimtab.pool.seat import Seat
 
-__all__ = ["Answer", "Endpoint", "Http", "MachineCost", "Patience", "Pool"]
+__all__ = ["Answer", "Ask", "Endpoint", "Http", "MachineCost", "Patience", "Pool", "Scheduler", "Seat"]

@@ -1,6 +1,7 @@
 """One endpoint as it stands: places in flight, who waits for one, breaker, latencies, machine cost."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 import msgspec
 
@@ -45,6 +46,7 @@ class Endpoint:
         self.latency = Latency()
         self.first_token = Latency()
         self.machine = MachineCost(settings.gpu_hour_usd)
+        self.loads: Callable[[str, float], Awaitable[Callable[[], None]]] | None = None
         self._reasons: dict[str, bool] = {}
         self._speed_at = float("-inf")
         self._speed = self._measured()
@@ -126,6 +128,12 @@ class Endpoint:
             self._withdraw(waiter)
             raise
 
+    async def ready(self, model: str, seconds: float) -> Callable[[], None]:
+        """Have `model` in the engine's memory, within `seconds`: an adapter, a model that is loaded on demand, an
+        engine that sleeps. Call what is given when the call is over. Raises UpstreamError.
+        """
+        return _nothing if self.loads is None else await self.loads(model, seconds)
+
     def leave(self) -> None:
         """Give a place back and let the next one in."""
         self.in_flight -= 1
@@ -144,3 +152,7 @@ class Endpoint:
         """A waiter that gave up at the very moment it was let in hands its place on."""
         if not self.queue.remove(waiter) and waiter.ready.done() and not waiter.ready.cancelled():
             self.leave()
+
+
+def _nothing() -> None:
+    pass

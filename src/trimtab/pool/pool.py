@@ -1,7 +1,7 @@
 """All endpoints, and what each offers for a call."""
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from trimtab.config import EndpointSettings, ModelSettings, Settings, TenantSettings
 from trimtab.core import Call, Clock, Offer, Price
@@ -12,7 +12,8 @@ _LONGEST_SHOWN = 200
 
 
 class Pool:
-    """Constructed by `app/`. `prices` by (endpoint, model)."""
+    """Constructed by `app/`. `prices` by (endpoint, model). `among`: of those that serve a model, the ones to offer
+    (the others would have to load it first)."""
 
     def __init__(
         self,
@@ -30,6 +31,7 @@ class Pool:
         self._models = {model.name: model for model in settings.model}
         self._prices = prices
         self._served = _served(settings.endpoint)
+        self.among: Callable[[str, Sequence[str]], Sequence[str]] = lambda model, names: names
 
     @property
     def names(self) -> list[str]:
@@ -58,7 +60,7 @@ class Pool:
             [
                 self._offer(self.endpoints[name], model, call)
                 for model in models
-                for name in self._served.get(model, ())
+                for name in self.among(model, self._served.get(model, ()))
                 if _speaks(self.endpoints[name].settings, call)
             ]
         )

@@ -153,7 +153,7 @@ def _digest(text: str) -> str:
 
 def read_runs(path: Path) -> Iterator[RecordedRun]:
     """Yields the lines of a file in order. Raises DataError naming file, line, field and remedy."""
-    return _read(path, msgspec.json.Decoder(RecordedRun))
+    return json_lines(path, msgspec.json.Decoder(RecordedRun))
 
 
 def read_threads(path: Path, agents: tuple[str, ...] = ()) -> Iterator[tuple[RecordedRun, ...]]:
@@ -173,11 +173,12 @@ def read_domains(runs_path: Path) -> dict[str, Domain]:
     for name in ("domains.jsonl.gz", "domains.jsonl"):
         path = runs_path.parent / name
         if path.exists():
-            return {found.domain: found for found in _read(path, msgspec.json.Decoder(Domain))}
+            return {found.domain: found for found in json_lines(path, msgspec.json.Decoder(Domain))}
     return {}
 
 
-def _read(path: Path, decoder: msgspec.json.Decoder[_T]) -> Iterator[_T]:
+def json_lines(path: Path, decoder: msgspec.json.Decoder[_T]) -> Iterator[_T]:
+    """Yields a file's lines, one at a time. Raises DataError naming file, line, field and remedy."""
     for number, line in _lines(path):
         if not line.strip():
             continue

@@ -5,6 +5,7 @@ from trimtab.store import (
     controllers,
     costs,
     entries,
+    histories,
     keys,
     meters,
     processes,
@@ -37,6 +38,7 @@ from trimtab.store.costs import (
     cost_sums,
 )
 from trimtab.store.database import Database, url_of
+from trimtab.store.histories import FactsRow, HistoryRow, Lane, OtherRow, Place, SpentRow
 from trimtab.store.journal import EndRecord, Journal, RecallRecord
 from trimtab.store.meters import Ask, Grant
 from trimtab.store.migrate import migrate
@@ -80,13 +82,18 @@ __all__ = [
     "EndRecord",
     "Event",
     "EventRow",
+    "FactsRow",
     "Fenced",
     "FoundThread",
     "Grant",
+    "HistoryRow",
     "Hosting",
     "ItemRow",
     "Journal",
+    "Lane",
     "Limits",
+    "OtherRow",
+    "Place",
     "PlaceLimits",
     "QuestionPlace",
     "QuestionQuery",
@@ -95,6 +102,7 @@ __all__ = [
     "RunRow",
     "RunStatus",
     "Selection",
+    "SpentRow",
     "Standing",
     "StateRow",
     "TallyMode",
@@ -116,6 +124,7 @@ __all__ = [
     "cost_sums",
     "costs",
     "entries",
+    "histories",
     "key_of",
     "keys",
     "meters",

@@ -9,6 +9,7 @@ from trimtab.traces.chat_import import Importer, ImportReport, read_line
 from trimtab.traces.chat_line import ChatLine, LineMessage
 from trimtab.traces.chat_records import request_before
 from trimtab.traces.costs import CompletionLine, CompletionReport, CostReport, completion_report, cost_report
+from trimtab.traces.engines import EngineFigures
 from trimtab.traces.export import Exporter, chat_lines
 from trimtab.traces.genai import providers_of
 from trimtab.traces.lines import LineReader, write_lines
@@ -29,6 +30,7 @@ __all__ = [
     "CostField",
     "CostReport",
     "CostSums",
+    "EngineFigures",
     "Exporter",
     "Gauges",
     "ImportReport",

@@ -14,6 +14,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from trimtab.core import CallRecord
+from trimtab.traces.engines import EngineFigures, engine_metrics
 
 _OTHER = "other"
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
@@ -22,6 +23,10 @@ _KINDS = ("input", "cached", "cache_write", "output", "reasoning")
 
 
 def _nothing() -> Mapping[str, float]:
+    return {}
+
+
+def _none() -> Mapping[str, int]:
     return {}
 
 
@@ -49,6 +54,8 @@ class Gauges(msgspec.Struct, frozen=True):
     database_up: Callable[[], float] | None = None
     controllers: Callable[[], Iterable[ControllerFigures]] = tuple
     shadows_dropped: Callable[[], int] = int
+    engines: Callable[[], Iterable[EngineFigures]] = tuple
+    engine_loads: Callable[[], Mapping[str, int]] = _none
 
 
 class Names:
@@ -207,6 +214,7 @@ class Metrics(Collector):
         about = "Calls answered by a controller, without a model."
         yield _counter("trimtab_decided_calls", about, (), {(): self._decided})
         yield from self._read_gauges()
+        yield from engine_metrics(self._gauges.engines(), self._gauges.engine_loads())
         yield from _controller_metrics(list(self._gauges.controllers()), self._gauges.shadows_dropped())
 
     def _read_gauges(self) -> Iterator[Metric]:

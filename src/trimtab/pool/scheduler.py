@@ -1,0 +1,255 @@
+"""The live scheduler: keeps the standings of endpoints, and lets calls wait here until the policy binds them to one.
+
+Everything that decides is in `trimtab.scheduling`, which the simulator runs too; this tells it what happens.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Mapping
+
+import msgspec
+
+from trimtab.config import SchedulingSettings, StepSettings
+from trimtab.core import Call, Clock, Usage
+from trimtab.core.errors import DeadlineExceeded, QueueFull
+from trimtab.pool.endpoint import Endpoint
+from trimtab.pool.prompts import marks_of
+from trimtab.pool.run_book import RunBook
+from trimtab.pool.seat import Seat
+from trimtab.scheduling import (
+    Demand,
+    Limit,
+    LimitRules,
+    PrefixBook,
+    Roll,
+    Speed,
+    Standing,
+    Terms,
+    WaitingRoom,
+    scheduling_policy,
+)
+
+_CACHE_TOKENS = 1_000_000
+_ANY_STEP = StepSettings()
+
+
+class Ask(msgspec.Struct, frozen=True):
+    """A call that wants a place. `among`: the endpoints that may serve it, best first; `step`: what it may ask for;
+    `most_queued`: calls of its tenant that may wait here; `heard`: whether its first token will be told."""
+
+    call: Call
+    model: str
+    body: bytes
+    among: tuple[str, ...]
+    weight: float = 1.0
+    most_queued: int = 256
+    step: StepSettings = _ANY_STEP
+    heard: bool = True
+
+
+class Scheduler:
+    """Constructed by `app/`. All methods run on the event loop."""
+
+    def __init__(self, settings: SchedulingSettings, endpoints: Mapping[str, Endpoint], clock: Clock) -> None:
+        """Raises ConfigError for a policy there is none of."""
+        self._policy = scheduling_policy(settings.policy)
+        self._clock, self._endpoints = clock, endpoints
+        self._rules = {
+            name: LimitRules(least=1, most=one.share, tolerated_seconds=settings.wait_seconds)
+            for name, one in endpoints.items()
+        }
+        self.standings = {
+            name: Standing(index, _terms(one), Limit(level=float(one.share)))
+            for index, (name, one) in enumerate(endpoints.items())
+        }
+        self._roll = Roll(list(self.standings.values()))
+        self._book = PrefixBook([one.terms.kv_tokens for one in self.standings.values()])
+        self._room = WaitingRoom(
+            self._roll, self._book, self._policy.chooser, self._policy.key, settings.max_waiting
+        )
+        self._runs, self._turn = RunBook(), 0
+        self._waiting: Counter[str] = Counter()
+
+    @property
+    def waiting(self) -> Mapping[str, int]:
+        """Calls that wait, by the endpoint they would go to now."""
+        return {name: one.waiting for name, one in self.standings.items()}
+
+    def share_out(self) -> None:
+        """Endpoints' shares of concurrency have changed."""
+        for name, endpoint in self._endpoints.items():
+            standing, rules = self.standings[name], self._rules[name]
+            self._rules[name] = msgspec.structs.replace(rules, most=endpoint.share)
+            standing.limit = Limit(min(standing.limit.level, float(endpoint.share)), standing.limit.shrunk_at)
+            if rules.most < endpoint.share:
+                standing.limit = Limit(float(endpoint.share), standing.limit.shrunk_at)
+            self._refill(standing)
+
+    async def seat(self, ask: Ask, seconds: float) -> Seat:
+        """A place at one of the endpoints, waiting for at most `seconds`. Raises QueueFull, DeadlineExceeded."""
+        self._look()
+        demand = self._demand(ask)
+        if not self._policy.holds:
+            chosen = self._room.pick(demand)
+        else:
+            if not self._is_free(demand):
+                self._require_room(ask)
+            chosen = self._room.arrive(demand)
+        if chosen is not None:
+            return self._seat(demand, chosen, ask)
+        return await self._wait(demand, ask, seconds)
+
+    def _require_room(self, ask: Ask) -> None:
+        """A call has to wait: whether it may. Raises QueueFull."""
+        tenant, retry = (
+            ask.call.who.tenant,
+            max(1.0, min(self._endpoints[each].speed.p50 for each in ask.among)),
+        )
+        if self._waiting[tenant] >= ask.most_queued:
+            raise QueueFull(
+                f"{ask.most_queued} calls of tenant {tenant} wait already", retry_after_seconds=retry
+            )
+        most = sum(self._endpoints[each].settings.max_queued for each in ask.among)
+        if sum(self.standings[each].waiting for each in ask.among) >= most:
+            named = ", ".join(ask.among)
+            raise QueueFull(f"{most} calls wait for {named} already", retry_after_seconds=retry)
+
+    def _is_free(self, demand: Demand) -> bool:
+        chosen = self._room.pick(demand)
+        return chosen is not None and chosen.room
+
+    async def _wait(self, demand: Demand, ask: Ask, seconds: float) -> Seat:
+        tenant, waiter = ask.call.who.tenant, demand.tag
+        assert isinstance(waiter, _Waiter)
+        self._waiting[tenant] += 1
+        try:
+            async with asyncio.timeout(seconds):
+                return await waiter.ready
+        except TimeoutError as error:
+            self._withdraw(demand, waiter)
+            raise DeadlineExceeded(f"no place at {' or '.join(ask.among)} within {seconds:.1f} s") from error
+        except BaseException:
+            self._withdraw(demand, waiter)
+            raise
+        finally:
+            self._waiting[tenant] -= 1
+            if not self._waiting[tenant]:
+                del self._waiting[tenant]
+
+    def _withdraw(self, demand: Demand, waiter: "_Waiter") -> None:
+        """A waiter that gave up at the very moment it was let in hands its place on."""
+        if not self._room.remove(demand) and waiter.ready.done() and not waiter.ready.cancelled():
+            waiter.ready.result().leave()
+
+    def _demand(self, ask: Ask) -> Demand:
+        call, now = ask.call, self._clock.monotonic()
+        run = self._runs.standing(call, ask.weight, now)
+        self._turn += 1
+        return Demand(
+            run=run,
+            step=call.who.step,
+            turn=self._turn,
+            arrived=now,
+            input_tokens=call.likely_input_tokens,
+            output_tokens=self._runs.expected_tokens(call),
+            remaining_seconds=self._runs.left_seconds(call, run),
+            marks=marks_of(ask.body, ask.model),
+            quality_floor=ask.step.quality_floor,
+            precision_floor=ask.step.precision_floor,
+            model=ask.model,
+            role=ask.step.role,
+            among=frozenset(ask.among),
+            tag=_Waiter(ask),
+        )
+
+    def _seat(self, demand: Demand, standing: Standing, ask: Ask) -> Seat:
+        hit = min(self._book.hits(demand.marks).get(standing.index, 0), max(0, demand.input_tokens - 1))
+        predicted = standing.prompt_seconds(demand.input_tokens - hit, hit)
+        rank = self._policy.key(demand, predicted)
+        seat = Seat(self, demand, standing, ask.call, hit, predicted, rank)
+        seat.take(self._endpoints[standing.name], heard=ask.heard)
+        return seat
+
+    def _look(self) -> None:
+        """Endpoints whose breaker opened or closed; what waited for them is offered anew."""
+        changed = False
+        for name, standing in self.standings.items():
+            available = self._endpoints[name].available
+            if available is not standing.available:
+                standing.available, changed = available, True
+        if changed:
+            self._roll.changed()
+            for demand, standing in self._room.reoffer():
+                self._let_in(demand, standing)
+
+    def _refill(self, standing: Standing) -> None:
+        if len(self._room):
+            for demand, chosen in self._room.freed(standing):
+                self._let_in(demand, chosen)
+
+    def _let_in(self, demand: Demand, standing: Standing) -> None:
+        waiter = demand.tag
+        assert isinstance(waiter, _Waiter)
+        seat = self._seat(demand, standing, waiter.ask)
+        if waiter.ready.done():
+            seat.leave()
+        else:
+            waiter.ready.set_result(seat)
+
+    def started(self, seat: Seat, waited_seconds: float | None) -> None:
+        """A first token came; `waited_seconds` later than its prefill explains, None where that cannot be told."""
+        standing = seat.standing
+        if waited_seconds is not None:
+            rules = self._rules[standing.name]
+            standing.limit = standing.limit.after(
+                waited_seconds, standing.outstanding, self._clock.monotonic(), rules
+            )
+        self._refill(standing)
+
+    def left(self, seat: Seat, usage: Usage | None) -> None:
+        """A place is free again; `usage` as the endpoint told it."""
+        demand, standing = seat.demand, seat.standing
+        if usage is not None:
+            if usage.cached_tokens < seat.hit_tokens:
+                self._book.correct(standing.index, demand.marks, usage.cached_tokens)
+            self._book.put(standing.index, demand.marks)
+            missing = max(1, usage.input_tokens - usage.cached_tokens)
+            service = standing.terms.speed.service_seconds(missing, usage.output_tokens)
+            self._runs.served(seat.call, demand.run, usage.output_tokens, service)
+        self._refill(standing)
+
+    def now(self) -> float:
+        """Monotonic seconds."""
+        return self._clock.monotonic()
+
+
+class _Waiter:
+    """A call until it has its place."""
+
+    __slots__ = ("ask", "ready")
+
+    def __init__(self, ask: Ask) -> None:
+        self.ask = ask
+        self.ready: asyncio.Future[Seat] = asyncio.get_running_loop().create_future()
+
+
+def _terms(endpoint: Endpoint) -> Terms:
+    settings = endpoint.settings
+    told = settings.speed
+    return Terms(
+        name=endpoint.name,
+        speed=Speed(
+            base_seconds=told.token_seconds,
+            prefill_seconds=1.0 / told.prompt_tokens_per_second,
+            call_seconds=told.call_seconds,
+            context_seconds=told.context_seconds,
+            attention_seconds=told.attention_seconds,
+            chunk_tokens=told.chunk_tokens,
+        ),
+        models=frozenset(settings.models),
+        quality=1.0 if settings.quality is None else settings.quality,
+        precision_bits=settings.precision_bits,
+        context_tokens=settings.context_tokens or 1 << 40,
+        kv_tokens=_CACHE_TOKENS,
+        hour_nanodollars=round(settings.gpu_hour_usd * 1e9),
+    )

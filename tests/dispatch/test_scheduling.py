@@ -1,0 +1,155 @@
+"""Stage 6 with a scheduler: calls are bound late, wait here, and come back to it whenever they fall back."""
+
+import asyncio
+
+import pytest
+
+from gateway.served import ask, endpoint
+from gateway.upstream import Says, refuses, waits
+from trimtab.core.errors import ConfigError
+
+DEFAULT = '[scheduling]\npolicy = "default"\n'
+LONG = "word " * 4_000
+
+
+def pair(first, second, more="concurrency = 1", policy=DEFAULT):
+    return policy + endpoint(first, "one", more=more) + endpoint(second, "two", more=more)
+
+
+async def waiting(served, count):
+    async with asyncio.timeout(5):
+        while sum(served.house.scheduler.waiting.values()) < count:
+            await asyncio.sleep(0.005)
+
+
+@pytest.fixture
+def gate():
+    return asyncio.Event()
+
+
+async def test_a_waiting_call_takes_whichever_endpoint_is_free_first(serve, upstreams, gate):
+    first, second = await upstreams(), await upstreams()
+    served = await serve(pair(first, second))
+    first.always = waits(gate)
+    second.always = waits(asyncio.Event())
+    calls = [asyncio.ensure_future(served.post(ask())) for _ in range(2)]
+    await asyncio.gather(first.arrivals(1), second.arrivals(1))
+    calls += [asyncio.ensure_future(served.post(ask())) for _ in range(4)]
+    await waiting(served, 4)
+    gate.set()
+    await first.arrivals(5)
+    assert len(second.seen) == 1
+    stuck = calls.pop(1 if (await calls[0]).headers["x-trimtab-endpoint"] == "one" else 0)
+    stuck.cancel()
+    assert {answer.headers["x-trimtab-endpoint"] for answer in await asyncio.gather(*calls)} == {"one"}
+
+
+async def test_calls_of_one_session_stay_where_their_prefix_is(serve, upstreams):
+    first, second = await upstreams(), await upstreams()
+    served = await serve(pair(first, second, more="concurrency = 8"))
+    seen = []
+    for text in ("alpha ", "beta ", "gamma "):
+        history = [{"role": "user", "content": text + LONG}]
+        for turn in range(3):
+            answer = await served.post(ask() | {"messages": history})
+            seen.append((text, answer.headers["x-trimtab-endpoint"]))
+            history = [
+                *history,
+                {"role": "assistant", "content": "fine"},
+                {"role": "user", "content": str(turn)},
+            ]
+    for text in ("alpha ", "beta ", "gamma "):
+        assert len({where for name, where in seen if name == text}) == 1
+
+
+async def test_an_attempt_that_fails_comes_back_and_goes_elsewhere(serve, upstreams):
+    first, second = await upstreams(), await upstreams()
+    served = await serve(pair(first, second))
+    first.always = refuses(500)
+    second.always = Says()
+    for _ in range(4):
+        answer = await served.post(ask())
+        assert (answer.status, answer.headers["x-trimtab-endpoint"]) == (200, "two")
+    standings = served.house.scheduler.standings.values()
+    assert [(one.outstanding, one.waiting, one.unstarted) for one in standings] == [(0, 0, 0), (0, 0, 0)]
+
+
+async def test_a_call_whose_client_goes_away_leaves_the_line(serve, upstream, gate):
+    served = await serve(DEFAULT + endpoint(upstream, more="concurrency = 1"))
+    upstream.then(waits(gate))
+    calls = [asyncio.ensure_future(served.post(ask())) for _ in range(2)]
+    await upstream.arrivals(1)
+    await waiting(served, 1)
+    calls[1].cancel()
+    async with asyncio.timeout(5):
+        while sum(served.house.scheduler.waiting.values()):
+            await asyncio.sleep(0.005)
+    gate.set()
+    assert (await calls[0]).status == 200
+    assert (await served.post(ask())).status == 200
+    assert len(upstream.seen) == 2
+
+
+async def test_more_than_may_wait_are_refused_at_once(serve, upstream, gate):
+    served = await serve(DEFAULT + endpoint(upstream, more="concurrency = 1\nmax_queued = 1"))
+    upstream.then(waits(gate))
+    calls = [asyncio.ensure_future(served.post(ask())) for _ in range(2)]
+    await upstream.arrivals(1)
+    await waiting(served, 1)
+    refused = await served.post(ask())
+    assert (refused.status, refused.error["code"]) == (429, "queue_full")
+    assert int(refused.headers["retry-after"]) >= 1
+    gate.set()
+    assert [answer.status for answer in await asyncio.gather(*calls)] == [200, 200]
+
+
+async def test_a_tenant_that_may_not_queue_is_refused_while_another_waits(serve, upstream, gate):
+    bounds = '[[tenant]]\nname = "acme"\nmax_queued = 0\n[[tenant]]\nname = "blue"\n'
+    served = await serve(DEFAULT + endpoint(upstream, more="concurrency = 1") + bounds)
+    keys = {name: await served.key(name) for name in ("acme", "blue")}
+    upstream.then(waits(gate))
+
+    def post(tenant):
+        headers = {"authorization": f"Bearer {keys[tenant]}"}
+        return asyncio.ensure_future(served.post(ask(), headers=headers))
+
+    calls = [post("blue")]
+    await upstream.arrivals(1)
+    calls.append(post("blue"))
+    await waiting(served, 1)
+    assert (await post("acme")).status == 429
+    gate.set()
+    assert [answer.status for answer in await asyncio.gather(*calls)] == [200, 200]
+
+
+async def test_a_step_is_never_served_below_its_floor(serve, upstreams):
+    exact, quantised = await upstreams(), await upstreams()
+    text = (
+        DEFAULT
+        + endpoint(exact, "exact", more="precision_bits = 16")
+        + endpoint(quantised, "small", more="precision_bits = 8")
+    )
+    text += "[workflow.work.step.judge]\nprecision_floor = 16\n"
+    served = await serve(text)
+    headers = {"x-trimtab-workflow": "work", "x-trimtab-step": "judge", "x-trimtab-run": "r1"}
+    for _ in range(6):
+        answer = await served.post(ask(stream=True), headers=headers)
+        assert answer.headers["x-trimtab-endpoint"] == "exact"
+    assert not quantised.seen
+
+
+async def test_streamed_and_plain_calls_teach_how_fast_an_endpoint_is(serve, upstream):
+    served = await serve(DEFAULT + endpoint(upstream))
+    upstream.always = Says(between_seconds=0.002)
+    standing = served.house.scheduler.standings["main"]
+    for stream in (True, False):
+        before = standing.decode_pace
+        await served.post(ask(stream=stream))
+        assert standing.decode_pace < before
+    assert standing.outstanding == standing.decoding == standing.unstarted == 0
+    assert standing.context == standing.outstanding_tokens == 0
+
+
+async def test_an_unknown_policy_is_told_with_its_line(serve, upstream):
+    with pytest.raises(ConfigError, match=r"sheduled.*default"):
+        await serve('[scheduling]\npolicy = "sheduled"\n' + endpoint(upstream))
