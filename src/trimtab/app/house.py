@@ -19,7 +19,7 @@ from trimtab.budgets import BudgetBook
 from trimtab.config import Loaded, Settings, prices_of, secrets_of
 from trimtab.controllers import Registry, Roster
 from trimtab.core import Clock, IdSource, SystemClock, nanodollars_of
-from trimtab.core.errors import StoreUnavailable
+from trimtab.core.errors import ConfigError, StoreUnavailable
 from trimtab.dispatch import (
     Decider,
     Desk,
@@ -104,6 +104,14 @@ class House:
             onlooker=self.onlooker,
         )
         return Dispatch(settings, rooms, clock, ids)
+
+    def host(self) -> "Host":
+        """The host of workflows. Raises ConfigError where no workflow has a graph."""
+        if self.workflows is None:
+            raise ConfigError(
+                'no workflow is hosted; give one a `graph = "package.module:graph"`', key="workflow"
+            )
+        return self.workflows
 
     def _not_ready(self) -> str:
         """Why calls cannot be served; '' when they can."""

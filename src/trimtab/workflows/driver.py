@@ -29,6 +29,7 @@ from trimtab.workflows.inbox import answers_to, questions_of
 from trimtab.workflows.lease import Lease
 from trimtab.workflows.leg import Leg, LegEnd
 from trimtab.workflows.saver import RunSaver
+from trimtab.workflows.values import failure_of
 
 _LET_GO_SECONDS = 5.0
 _IDLE_SECONDS = 0.5
@@ -141,8 +142,7 @@ class Driver:
             _log.exception("run %s failed by a fault of ours", row.id)
             end = LegEnd("failed", error=f"a fault of the house: {type(error).__name__}: {error}")
         if feed is not None and end.state == "failed":
-            kind, _, message = end.error.partition(": ")
-            feed.say("error", msgspec.json.encode({"error": kind, "message": message or kind}))
+            feed.say("error", msgspec.json.encode(failure_of(end.error)))
         return end
 
     async def _end(self, row: WorkflowRunRow, end: LegEnd) -> WorkflowRunRow | None:
