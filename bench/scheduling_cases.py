@@ -52,14 +52,14 @@ def coding(quick: bool) -> Case:
 def wide_graphs(quick: bool) -> Case:
     """SYNTHETIC: runs of 20 to 60 branches, few of them long; 2 servers with 8 places each."""
     servers = ServerSettings(gpu="H100", gpus=4, count=2, most_calls=8)
-    return Case("wide", _cluster(servers, 500 if quick else 8000), wide(*GRAPHS), wide_graphs.__doc__ or "")
+    return Case("wide", _cluster(servers, 500 if quick else 5000), wide(*GRAPHS), wide_graphs.__doc__ or "")
 
 
 def research_graphs(quick: bool) -> Case:
     """SYNTHETIC: the research graph (plan, sources side by side, write, critic); 16 servers with 8 places each."""
     servers = ServerSettings(gpu="H100", gpus=4, count=16, most_calls=8)
     return Case(
-        "research", _cluster(servers, 100 if quick else 800), research(*GRAPHS), research_graphs.__doc__ or ""
+        "research", _cluster(servers, 100 if quick else 400), research(*GRAPHS), research_graphs.__doc__ or ""
     )
 
 
@@ -67,7 +67,7 @@ def layered_graphs(quick: bool) -> Case:
     """SYNTHETIC: random layered graphs; 16 servers with 8 places each."""
     servers = ServerSettings(gpu="H100", gpus=4, count=16, most_calls=8)
     return Case(
-        "layered", _cluster(servers, 100 if quick else 800), layered(*GRAPHS), layered_graphs.__doc__ or ""
+        "layered", _cluster(servers, 100 if quick else 400), layered(*GRAPHS), layered_graphs.__doc__ or ""
     )
 
 

@@ -16,16 +16,14 @@ controller the same graph runs on the model alone. Model and shop are simulated.
 """
 
 import json
-from functools import cache
 from typing import Any, TypedDict
 
 import shop
+from clerk_client import ask
 from langgraph.graph import END, START, StateGraph
-from openai import AsyncOpenAI
 
 from trimtab.workflows import idempotency_key
 
-MODEL = "sim-clerk"
 KINDS = ("delivery", "refund", "cancel", "stock")
 
 
@@ -35,21 +33,6 @@ class Request(TypedDict, total=False):
     facts: dict[str, str]
     found: dict[str, Any]
     summary: str
-
-
-@cache
-def client() -> AsyncOpenAI:
-    """Made when it is first asked for: where it asks is the house's to say."""
-    return AsyncOpenAI()
-
-
-async def ask(system: str, text: str) -> str:
-    said = await client().chat.completions.create(
-        model=MODEL,
-        max_tokens=200,
-        messages=[{"role": "system", "content": system}, {"role": "user", "content": text}],
-    )
-    return said.choices[0].message.content or ""
 
 
 async def classify(state: Request) -> Request:

@@ -12,14 +12,12 @@ The sources are a few sentences of our own. The model is simulated: it copies se
 """
 
 import operator
-from functools import cache
 from typing import Annotated, Literal, TypedDict
 
+from clerk_client import ask
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import Send
-from openai import AsyncOpenAI
 
-MODEL = "sim-clerk"
 MOST_ROUNDS = 2
 SOURCES = {
     "The rudder": "A rudder is a plate behind the stern of a ship. Water that strikes it from the side pushes the "
@@ -52,21 +50,6 @@ class Research(TypedDict, total=False):
 class Source(TypedDict):
     question: str
     name: str
-
-
-@cache
-def client() -> AsyncOpenAI:
-    """Made when it is first asked for: where it asks is the house's to say."""
-    return AsyncOpenAI()
-
-
-async def ask(system: str, text: str) -> str:
-    said = await client().chat.completions.create(
-        model=MODEL,
-        max_tokens=600,
-        messages=[{"role": "system", "content": system}, {"role": "user", "content": text}],
-    )
-    return said.choices[0].message.content or ""
 
 
 async def plan(state: Research) -> Research:

@@ -14,8 +14,10 @@ def test_the_exports_of_the_room_are_these():
         "fault_of",
         "hints_of",
         "is_loopback",
+        "is_yes",
         "limit_of",
         "read_body",
         "send_bytes",
+        "whole_of",
     ]
     assert all(hasattr(gateway, name) for name in gateway.__all__)

@@ -5,7 +5,8 @@ nothing here speaks of power cuts. At the end every run that was let in is done;
 result stood in the store; the ledger is never below what the endpoint billed, exact wherever the process
 lived, and nothing is held.
 
-TRIMTAB_STORM_RUNS=200 TRIMTAB_STORM_BLOWS=24 is what `make chaos` plays.
+TRIMTAB_STORM_RUNS=200 TRIMTAB_STORM_BLOWS=24 is what `make chaos` plays; with TRIMTAB_STORM_OUTAGE=30 the database is away
+for 30 seconds each time.
 """
 
 import asyncio
@@ -25,6 +26,7 @@ from .upstream import INPUT_USD, OUTPUT_USD
 
 RUNS = int(os.environ.get("TRIMTAB_STORM_RUNS", "24"))
 BLOWS = int(os.environ.get("TRIMTAB_STORM_BLOWS", "4"))
+OUTAGE = float(os.environ.get("TRIMTAB_STORM_OUTAGE", "0"))
 SEED = int(os.environ.get("TRIMTAB_STORM_SEED", "7"))
 LEASE, GRACE, WIDTH = 2.0, 2.0, 4
 NAMES = {"plan", "total", *(f"work {number}" for number in range(WIDTH))}
@@ -123,7 +125,7 @@ class Storm:
     async def restart(self, _):
         """The database goes away and comes back."""
         await asyncio.to_thread(self.server.stop)
-        await asyncio.sleep(0.5 + self.rng.random())
+        await asyncio.sleep(OUTAGE or 0.5 + self.rng.random())
         await asyncio.to_thread(self.server.start)
 
     async def stall(self, _):

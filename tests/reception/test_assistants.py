@@ -12,7 +12,6 @@ from langgraph_sdk.errors import (
 )
 
 from trimtab.reception import assistant_routes
-from trimtab.store import Database, url_of
 from trimtab.workflows import Assistants, HostedGraph, default_id
 
 from .doors import open_doors
@@ -23,11 +22,8 @@ class State(TypedDict):
 
 
 @pytest.fixture
-def database(tmp_path, fresh_database):
-    (tmp_path / "trimtab.sqlite").write_bytes(fresh_database.read_bytes())
-    opened = Database(url_of("sqlite", tmp_path))
-    yield opened
-    opened.close()
+def database(sqlite_database):
+    return sqlite_database
 
 
 @pytest.fixture

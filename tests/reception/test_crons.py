@@ -9,18 +9,15 @@ from langgraph_sdk.errors import BadRequestError, NotFoundError
 
 from trimtab.core import IdSource
 from trimtab.reception import cron_routes
-from trimtab.store import Database, ThreadRow, url_of, workflow_threads
-from trimtab.workflows import Assistants, Crons, HostedGraph, default_id
+from trimtab.store import ThreadRow, workflow_threads
+from trimtab.workflows import Allowance, Assistants, Crons, HostedGraph, default_id
 
 from .doors import open_doors
 
 
 @pytest.fixture
-def database(tmp_path, fresh_database):
-    (tmp_path / "trimtab.sqlite").write_bytes(fresh_database.read_bytes())
-    opened = Database(url_of("sqlite", tmp_path))
-    yield opened
-    opened.close()
+def database(sqlite_database):
+    return sqlite_database
 
 
 @pytest.fixture
@@ -36,7 +33,7 @@ async def crons(database, clock, orders):
     async def start(order):
         orders.append(order)
 
-    return Crons(database, assistants, clock, IdSource(), start)
+    return Crons(database, assistants, clock, IdSource(), start, lambda tenant: Allowance(9, 9, 9))
 
 
 @pytest.fixture
@@ -83,7 +80,7 @@ async def test_the_client_makes_changes_and_deletes_a_cron_and_it_fires(doors, c
 
 async def test_the_client_makes_a_cron_of_a_thread_and_finds_it(doors, database):
     client = (await doors.client()).crons
-    row = ThreadRow("acme", "t", "", "", "{}", "", 1.0, 1.0)
+    row = ThreadRow("acme", "t", "", "{}", "", 1.0, 1.0)
     await database.run(lambda c: workflow_threads.lay(c, row))
     made = await client.create_for_thread("t", "work", schedule="0 9 * * *", metadata={"n": 1})
     other = await client.create("work", schedule="0 8 * * *", enabled=False)

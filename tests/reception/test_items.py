@@ -4,24 +4,24 @@ import pytest
 from langgraph_sdk.errors import BadRequestError
 
 from trimtab.reception import item_routes
-from trimtab.store import Database, url_of
-from trimtab.workflows import TenantStore
+from trimtab.workflows import Allowance, TenantStore
 
 from .doors import open_doors
 
 
 @pytest.fixture
-def database(tmp_path, fresh_database):
-    (tmp_path / "trimtab.sqlite").write_bytes(fresh_database.read_bytes())
-    opened = Database(url_of("sqlite", tmp_path))
-    yield opened
-    opened.close()
+def database(sqlite_database):
+    return sqlite_database
 
 
 @pytest.fixture
 async def doors(database, clock):
     async with open_doors(
-        database, clock, lambda desk: item_routes(desk, lambda tenant: TenantStore(database, tenant))
+        database,
+        clock,
+        lambda desk: item_routes(
+            desk, lambda tenant: TenantStore(database, tenant), lambda tenant: Allowance(9, 9, 9)
+        ),
     ) as doors:
         yield doors
 

@@ -6,6 +6,8 @@ import pytest
 from langgraph_sdk import errors, get_client
 
 from gateway.served import endpoint
+from trimtab.store import workflow_claims
+from workflows.made import lay_run
 
 HELLO = {"messages": [{"role": "user", "content": "Hello?"}]}
 
@@ -285,3 +287,24 @@ async def test_many_who_wait_for_a_run_cost_one_look_at_a_time(client, monkeypat
     monkeypatch.setattr(database, "run", was)
     await client.runs.cancel_many(run_ids=[run["run_id"]])
     await asyncio.gather(*waiting)
+
+
+async def test_runs_that_were_too_late_are_listed_page_by_page(client):
+    await client.threads.create(thread_id="t")
+
+    def work(connection):
+        for number in range(210):
+            error = workflow_claims.LATE if number in (0, 1, 209) else "ValueError: no"
+            more = {"tenant": "default", "workflow": "chat", "thread": "t", "state": "failed", "error": error}
+            lay_run(connection, f"r{number:03}", **more)
+
+    await client.served.house.database.run(work)
+
+    async def listed(**asked):
+        return [run["run_id"] for run in await client.runs.list("t", **asked)]
+
+    assert await listed(status="timeout", limit=2) == ["r209", "r001"]
+    assert await listed(status="timeout", limit=2, offset=2) == ["r000"]
+    assert await listed(status="timeout", offset=3) == []
+    assert await listed(status="error", limit=2) == ["r208", "r207"]
+    assert len(await listed(status="error", limit=1_000)) == 207

@@ -154,3 +154,15 @@ async def test_a_thread_that_goes_takes_its_queued_runs_and_their_places(client)
     await client.threads.delete(thread)
     counted = await client.served.house.database.run(workflow_places.everyone)
     assert counted["default"] == (0, 0)
+
+
+async def test_threads_are_pruned_past_those_that_are_busy_or_gone(client):
+    for id in ("t-1", "t-2", "t-3"):
+        await client.threads.create(thread_id=id)
+    run = await client.runs.create("t-2", "standing", input=HELLO)
+    await client.held["arrived"].wait()
+    told = await client.threads.prune(["t-1", "none", "t-2", "t-3"])
+    assert told == {"pruned_count": 2, "busy": ["t-2"]}
+    assert [thread["thread_id"] for thread in await client.threads.search()] == ["t-2"]
+    client.held["go"].set()
+    await client.runs.join("t-2", run["run_id"])

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -152,3 +153,32 @@ def test_a_database_of_an_older_version_is_brought_up_with_what_is_in_it(tmp_pat
     migrate(database)
     assert database.read(lambda c: c.scalar(text("SELECT saved_nanodollars FROM entry"))) == 0
     database.close()
+
+
+def test_a_process_that_stops_within_a_transaction_loses_its_rows_to_others(postgres, tmp_path):
+    url = url_of(postgres.database(), tmp_path)
+    stopped, other = Database(url), Database(url)
+    migrate(stopped)
+    stopped.transact(
+        lambda c: c.execute(text("INSERT INTO process VALUES ('p', 'h', 1, 'live', 1, 1, 1, 0)"))
+    )
+    locked = threading.Event()
+
+    def stops(connection):
+        connection.execute(text("UPDATE process SET beat_at = 2"))
+        locked.set()
+        time.sleep(2.5)
+        connection.execute(text("UPDATE process SET beat_at = 3"))
+
+    with ThreadPoolExecutor(1) as threads:
+        late = threads.submit(stopped.transact, stops)
+        locked.wait(5)
+        began = time.monotonic()
+        other.transact(lambda c: c.execute(text("UPDATE process SET beat_at = 4")))
+        assert time.monotonic() - began < 2.4
+        with pytest.raises(StoreUnavailable):
+            late.result()
+    assert [row["beat_at"] for row in rows(other, "process")] == [4]
+    assert stopped.transact(lambda c: c.execute(text("SELECT 1")).scalar()) == 1
+    for database in (stopped, other):
+        database.close()

@@ -9,23 +9,12 @@ from typing import Annotated, TypedDict
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import interrupt
 
-from .own_graphs import ASK, note, sdk
+from .own_graphs import ASK, note, row_of, sdk
 
 
 class State(TypedDict, total=False):
     tone: str
     log: Annotated[list, operator.add]
-
-
-def row_of(state, **nodes):
-    graph = StateGraph(state)
-    before = START
-    for name, node in nodes.items():
-        graph.add_node(name, node)
-        graph.add_edge(before, name)
-        before = name
-    graph.add_edge(before, END)
-    return graph
 
 
 async def plan(state):

@@ -30,7 +30,12 @@ class State(TypedDict):
 
 def in_a_row(**nodes):
     """A graph of nodes one after the other."""
-    graph = StateGraph(State)
+    return row_of(State, **nodes)
+
+
+def row_of(state, **nodes):
+    """The same, of another state."""
+    graph = StateGraph(state)
     before = START
     for name, node in nodes.items():
         graph.add_node(name, node)

@@ -17,9 +17,11 @@ from trimtab.store import (
     workflow_claims,
     workflow_places,
     workflow_runs,
+    workflow_threads,
     workflow_workers,
 )
 from trimtab.workflows import Order
+from trimtab.workflows.admission import admit
 from workflows.test_saver import row
 
 ROOMY = PlaceLimits(1, 1_000)
@@ -50,6 +52,26 @@ def test_only_as_many_are_admitted_as_there_are_places_and_the_rest_leaves_nothi
     assert database.transact(workflow_places.everyone) == {"acme": (4, 3)}
     found = [database.transact(lambda c, n=n: workflow_runs.find(c, f"r{n:02}")) for n in range(20)]
     assert [one and one.state for one in found] == states
+
+
+def test_runs_at_once_make_their_thread_once_and_a_refused_one_leaves_none(database):
+    limits = PlaceLimits(running=0, queued=3)
+
+    def begin(number):
+        id, thread = f"r{number:02}", f"t-{number % 2}"
+        order = Order("w", b"{}", "acme", thread=thread, makes_thread=True)
+        made = row(id, tenant="acme", thread=thread, state="queued", owner="")
+        try:
+            return database.transact(lambda c: admit(c, order, made, limits, at_once=False)).row.thread
+        except QueueFull:
+            return None
+
+    with ThreadPoolExecutor(3) as pool:
+        threads = list(pool.map(begin, (0, 2, 4)))
+    assert threads == ["t-0"] * 3
+    assert begin(5) is None
+    assert database.transact(lambda c: workflow_threads.count_all(c, "acme")) == 1
+    assert database.transact(workflow_places.everyone) == {"acme": (3, 0)}
 
 
 def test_a_queued_run_is_claimed_once_by_whoever_comes_first(database):

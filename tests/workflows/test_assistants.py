@@ -8,7 +8,16 @@ import pytest
 from langgraph.graph import StateGraph
 
 from trimtab.core.errors import BadRequest, Conflict, Forbidden, NotFound
-from trimtab.workflows import AssistantQuery, Assistants, Changes, HostedGraph, default_id, terms_with
+from trimtab.workflows import (
+    AssistantQuery,
+    Assistants,
+    Changes,
+    HostedGraph,
+    RunConfig,
+    RunWishes,
+    default_id,
+    terms_of,
+)
 
 
 class State(TypedDict):
@@ -163,9 +172,11 @@ async def test_a_type_that_has_no_schema_gives_none(database, clock):
 async def test_a_run_has_the_assistants_terms_where_it_has_none_of_its_own(assistants):
     config = {"recursion_limit": 5, "configurable": {"a": 1, "b": 1}}
     assistant = await made(assistants, config=config, context={"model": "small", "n": 1})
-    merged = terms_with(assistant, {"tags": ["x"], "configurable": {"b": 2}}, {"n": 2})
-    assert merged == (
-        {"recursion_limit": 5, "tags": ["x"], "configurable": {"a": 1, "b": 2}},
-        {"model": "small", "n": 2},
-    )
-    assert terms_with(await assistants.resolve("acme", "work"), {}, None) == ({}, None)
+    wishes = RunWishes(RunConfig({"b": 2}, tags=["x"]), {"n": 2}, stream_mode="updates")
+    how = {"streamed": True, "on_completion": "keep", "models": ("gpt-small",)}
+    merged = terms_of(assistant, wishes, **how)
+    assert merged.config == {"recursion_limit": 5, "tags": ["x"], "configurable": {"a": 1, "b": 2}}
+    assert merged.context == {"model": "small", "n": 2}
+    assert (merged.stream_mode, merged.streamed, merged.models) == (("updates",), True, ("gpt-small",))
+    plain = terms_of(await assistants.resolve("acme", "work"), RunWishes(), **how)
+    assert (plain.config, plain.context, plain.stream_mode) == ({}, None, ("values",))

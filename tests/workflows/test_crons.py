@@ -12,6 +12,7 @@ from trimtab.core import IdSource
 from trimtab.core.errors import BadRequest, Conflict, NotFound, QueueFull, RateLimited, StoreUnavailable
 from trimtab.store import CronQuery, ThreadRow, workflow_threads
 from trimtab.workflows import (
+    Allowance,
     Assistants,
     Changes,
     CronChanges,
@@ -72,7 +73,7 @@ def process(database, clock, begun):
 
     def make(workflow="work"):
         assistants = Assistants(database, {workflow: HostedGraph(workflow, graph, "")}, clock)
-        return Crons(database, assistants, clock, IdSource(), begun)
+        return Crons(database, assistants, clock, IdSource(), begun, lambda tenant: Allowance(9, 9, 9))
 
     return make
 
@@ -208,7 +209,7 @@ async def test_a_cron_of_a_thread_keeps_it_and_enqueues(process, clock, begun, d
     with pytest.raises(NotFound, match="no thread 't'"):
         await crons.create(ADA, plan(thread="t"))
     for tenant in ("acme", "other"):
-        row = ThreadRow(tenant, "t" if tenant == "acme" else "theirs", "", "", "{}", "", 1.0, 1.0)
+        row = ThreadRow(tenant, "t" if tenant == "acme" else "theirs", "", "{}", "", 1.0, 1.0)
         await database.run(lambda c, row=row: workflow_threads.lay(c, row))
     with pytest.raises(NotFound, match="no thread 'theirs'"):
         await crons.create(ADA, plan(thread="theirs"))

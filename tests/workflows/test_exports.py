@@ -3,6 +3,8 @@ from trimtab import workflows
 
 def test_the_exports_of_the_room_are_these():
     assert workflows.__all__ == [
+        "Allowance",
+        "AllowanceOf",
         "Assistant",
         "AssistantQuery",
         "Assistants",
@@ -18,7 +20,6 @@ def test_the_exports_of_the_room_are_these():
         "CronPlan",
         "Crons",
         "Embed",
-        "Engine",
         "ForkTerms",
         "Forks",
         "GraphSchemas",
@@ -29,7 +30,10 @@ def test_the_exports_of_the_room_are_these():
         "Multitask",
         "Order",
         "Point",
+        "Room",
+        "RunConfig",
         "RunTerms",
+        "RunWishes",
         "StreamMode",
         "TenantStore",
         "Threads",
@@ -37,6 +41,7 @@ def test_the_exports_of_the_room_are_these():
         "cancel_run",
         "default_id",
         "facts_text",
+        "failure_of",
         "idempotency_key",
         "in_process",
         "json_of",
@@ -44,6 +49,7 @@ def test_the_exports_of_the_room_are_these():
         "move_run",
         "points_of",
         "retry_run",
-        "terms_with",
+        "terms_of",
+        "thread_name",
     ]
     assert all(hasattr(workflows, name) for name in workflows.__all__)

@@ -6,7 +6,7 @@ from trimtab.app.hosting import load_graphs
 from trimtab.config import load_text
 from trimtab.core.errors import ConfigError
 from trimtab.workflows import load_graph
-from trimtab.workflows.inprocess import HOST
+from trimtab.workflows.transports import HOST
 
 GRAPHS = "workflows.own_graphs"
 

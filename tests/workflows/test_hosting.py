@@ -149,7 +149,7 @@ async def test_a_drain_lets_the_step_under_way_end_and_queues_the_run(hosting, u
     row = await host.start(Order("work", b'{"log": []}'))
     await upstream.arrivals(1)
     draining = asyncio.create_task(host.drain(5.0))
-    while not host._draining:
+    while not host._driver.drains:
         await asyncio.sleep(0)
     gate.set()
     await draining

@@ -5,12 +5,10 @@ import operator
 from typing import Annotated, TypedDict
 
 import pytest
-from dbos import DBOS
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import Command, interrupt
 from sqlalchemy import func, select, update
 
-from gateway.upstream import hangs
 from trimtab.config import HostingSettings
 from trimtab.store import (
     CheckpointRow,
@@ -30,7 +28,7 @@ from trimtab.store import (
     workflow_workers,
     workflow_writes,
 )
-from trimtab.workflows import Housekeeping, Order
+from trimtab.workflows import Housekeeping
 from trimtab.workflows.batch import Batch
 from trimtab.workflows.saver import RunSaver
 
@@ -80,13 +78,8 @@ def looping(steps, asks_at=()):
     return graph
 
 
-class NoLegs:
-    async def forget(self, before, living, most):
-        return 0
-
-
-def housekeeping(database, clock, legs=None, **settings):
-    return Housekeeping(HostingSettings(**settings), database, legs or NoLegs(), "me", clock)
+def housekeeping(database, clock, **settings):
+    return Housekeeping(HostingSettings(**settings), database, "me", clock)
 
 
 @pytest.fixture
@@ -179,7 +172,7 @@ def lay(database, thread, steps=3, runs=(), at=0.0, expires_at=None):
 
     def work(connection):
         last = list(runs)[-1] if runs else ""
-        known = ThreadRow("acme", thread, "", "w", "{}", last, at, at, expires_at)
+        known = ThreadRow("acme", thread, "w", "{}", last, at, at, expires_at)
         workflow_threads.lay(connection, known)
         fill(connection, thread, thread, steps)
         for id, (state, moved) in dict(runs).items():
@@ -263,48 +256,3 @@ async def test_the_worker_that_lives_longest_tidies_up(database, clock):
     dead = workflow_schema.worker.c.id == "elder"
     database.transact(lambda c: c.execute(update(workflow_schema.worker).where(dead).values(seen_at=1.0)))
     assert await keeper.is_due_here()
-
-
-async def legs():
-    """What the durable engine keeps."""
-    found = await DBOS.list_workflows_async(load_input=False, load_output=False)
-    return {leg.workflow_id: leg.status for leg in found}
-
-
-async def test_the_engine_forgets_legs_that_are_over_and_those_of_dead_workers(hosting, upstream, clock):
-    """A contract with DBOS 3.4: what its lists are narrowed by, and that what is deleted is gone."""
-    served = await hosting("everything")
-    house = served.house
-    host, engine = house.workflows, house.workflows._engine
-    done = await host.wait((await host.start(Order("work", b'{"log": []}'))).id)
-    failed = await host.start(Order("work", b'{"log": 7}'))
-    await host.wait(failed.id)
-    upstream.always = hangs()
-    driven = await host.start(Order("work", b'{"log": []}'))
-    await upstream.arrivals(8)
-    legs_begun = {f"{run.id}:1" for run in (done, failed, driven)}
-    assert set(await legs()) == legs_begun
-    keeper = Housekeeping(house.settings.hosting, house.database, engine, host.worker, clock)
-    await keeper.tidy()
-    assert set(await legs()) == legs_begun
-    clock.ahead += 3700
-    assert (await keeper.tidy()).legs == 2
-    assert await legs() == {f"{driven.id}:1": "PENDING"}
-    # Its worker is not among the living: nobody will ever end it.
-    assert await engine.forget(clock.now(), (), 10) == 1
-    assert await legs() == {}
-    await host.cancel(driven.id)
-    assert (await host.wait(driven.id)).state == "cancelled"
-
-
-async def test_legs_that_were_written_off_are_forgotten(hosting, upstream, clock):
-    upstream.always = hangs()
-    served = await hosting("everything")
-    host, engine = served.house.workflows, served.house.workflows._engine
-    run = await host.start(Order("work", b'{"log": []}'))
-    await upstream.arrivals(1)
-    await engine.write_off(run.id, 1)
-    assert await legs() == {f"{run.id}:1": "CANCELLED"}
-    assert await engine.forget(clock.now() + 60, [host.worker], 10) == 1
-    assert await legs() == {}
-    await host.cancel(run.id)

@@ -11,8 +11,8 @@ from sqlalchemy import func, select, update
 from trimtab.core.errors import BadRequest, StoreUnavailable
 from trimtab.store.workflow_schema import item
 from trimtab.workflows import TenantStore
-from trimtab.workflows.inprocess import BlockedLoop
 from trimtab.workflows.items import sweep_items
+from trimtab.workflows.transports import BlockedLoop
 
 ADA = ("users", "ada")
 WORDS = ("cat", "dog", "car")

@@ -84,9 +84,9 @@ async def test_a_cancelled_run_keeps_its_place_as_long_as_its_thread_works(hosti
     served = await hosting("threads", "[hosting]\nthreads = 3\n", NODES)
     host = served.house.workflows
     run = await host.start(Order("work", b'{"log": []}'))
-    while not host._legs[run.id].place.occupied:
+    while not host._driver.leg(run.id).place.occupied:
         await asyncio.sleep(0.005)
-    working = host._legs[run.id].place.occupied
+    working = host._driver.leg(run.id).place.occupied
     await host.cancel(run.id)
     assert (await host.wait(run.id)).state == "cancelled"
     assert all(work.done() for work in working)

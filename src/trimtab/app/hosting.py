@@ -1,4 +1,4 @@
-"""Hosts the workflows that have a graph, in a house that stands; LangGraph and DBOS are imported only then."""
+"""Hosts the workflows that have a graph, in a house that stands; LangGraph is imported only then."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -7,7 +7,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from trimtab.app.hosted_doors import open_hosted_doors
-from trimtab.app.store import data_folder
 from trimtab.app.store_encoder import store_encoder
 from trimtab.config import Loaded, Settings, TenantSettings
 from trimtab.core import IdSource
@@ -17,7 +16,7 @@ from trimtab.store import Limits, PlaceLimits
 
 if TYPE_CHECKING:
     from trimtab.app.house import House
-    from trimtab.workflows import Engine, Host, HostedGraph, TenantStore
+    from trimtab.workflows import Host, HostedGraph, TenantStore
 
 
 @asynccontextmanager
@@ -27,7 +26,7 @@ async def hosting(house: "House", loaded: Loaded) -> AsyncIterator["Host | None"
         yield None
         return
     try:
-        from trimtab.workflows import CallDoor, Engine, Housekeeping, TenantStore, UnsureSteps, in_process
+        from trimtab.workflows import CallDoor, Housekeeping, TenantStore, UnsureSteps, in_process
     except ModuleNotFoundError as error:
         raise ConfigError(
             f"`graph` of a workflow needs {error.name}: pip install 'trimtab[workflows]'", key="workflow"
@@ -39,10 +38,9 @@ async def hosting(house: "House", loaded: Loaded) -> AsyncIterator["Host | None"
         with in_process(door, asyncio.get_running_loop()):
             store_of = partial(TenantStore, house.database, embed=embed)
             settings, graphs = loaded.settings, load_graphs(loaded)
-            engine = Engine(house.database.url, data_folder(settings), house.process)
-            host = _host(house, settings, engine, graphs, store_of)
+            host = _host(house, settings, graphs, store_of)
             await host.open()
-            keeper = Housekeeping(settings.hosting, house.database, engine, house.process, house.clock)
+            keeper = Housekeeping(settings.hosting, house.database, house.process, house.clock)
             doors = open_hosted_doors(house, settings, host, graphs, store_of)
             driving, *others = [asyncio.create_task(work) for work in (host.run(), keeper.run(), *doors)]
             try:
@@ -59,7 +57,6 @@ async def hosting(house: "House", loaded: Loaded) -> AsyncIterator["Host | None"
 def _host(
     house: "House",
     settings: Settings,
-    engine: "Engine",
     graphs: "Mapping[str, HostedGraph]",
     store_of: "Callable[[str], TenantStore]",
 ) -> "Host":
@@ -70,7 +67,6 @@ def _host(
         limits_of(settings),
         graphs,
         house.database,
-        engine,
         house.process,
         house.clock,
         IdSource(),

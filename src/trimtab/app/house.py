@@ -113,6 +113,14 @@ class House:
         )
         return Dispatch(settings, rooms, clock, ids)
 
+    def host(self) -> "Host":
+        """The host of workflows. Raises ConfigError where no workflow has a graph."""
+        if self.workflows is None:
+            raise ConfigError(
+                'no workflow is hosted; give one a `graph = "package.module:graph"`', key="workflow"
+            )
+        return self.workflows
+
     def _not_ready(self) -> str:
         """Why calls cannot be served; '' when they can."""
         if self.draining:

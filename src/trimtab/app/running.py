@@ -14,7 +14,7 @@ from trimtab.app.following import Follower, Happening
 from trimtab.app.hosting import load_graphs
 from trimtab.app.house import House, open_house
 from trimtab.config import Loaded
-from trimtab.core.errors import BadRequest, ConfigError, Conflict, NotFound
+from trimtab.core.errors import BadRequest, Conflict, NotFound
 from trimtab.store import WorkflowRunRow
 from trimtab.traces import RunTree, find_run, read_tree, standing_of
 
@@ -128,7 +128,7 @@ async def _move(loaded: Loaded, id: str, tenant: str | None, version: str) -> Wo
     async with open_house(loaded) as house:
         from trimtab.workflows import move_run
 
-        host = _host_of(house)
+        host = house.host()
         row = await host.find(id, tenant)
         hosted = load_graphs(loaded).get(row.workflow)
         if hosted is None:
@@ -141,14 +141,6 @@ async def _move(loaded: Loaded, id: str, tenant: str | None, version: str) -> Wo
         )
 
 
-def _host_of(house: House) -> "Host":
-    if house.workflows is None:
-        raise ConfigError(
-            'no workflow is hosted; give one a `graph = "package.module:graph"`', key="workflow"
-        )
-    return house.workflows
-
-
 async def _run(
     loaded: Loaded,
     begin: "Callable[[House, Host], Awaitable[str]]",
@@ -158,7 +150,7 @@ async def _run(
     waits: bool = True,
 ) -> Finished:
     async with open_house(loaded) as house:
-        host = _host_of(house)
+        host = house.host()
         id = await begin(house, host)
         announce(id)
         if not waits:

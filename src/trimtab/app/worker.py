@@ -13,7 +13,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from trimtab.app.house import open_house
 from trimtab.app.serve import Server, begin, server_for
 from trimtab.config import Loaded
-from trimtab.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from trimtab.workflows import Host
@@ -65,11 +64,7 @@ def work(loaded: Loaded, port: int | None, announce: Callable[[str], None]) -> N
 
 async def _work(loaded: Loaded, port: int | None, announce: Callable[[str], None]) -> bool:
     async with open_house(loaded) as house:
-        host, settings = house.workflows, loaded.settings
-        if host is None:
-            raise ConfigError(
-                'no workflow is hosted; give one a `graph = "package.module:graph"`', key="workflow"
-            )
+        host, settings = house.host(), loaded.settings
         stop = Stop(host)
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.heed)

@@ -6,34 +6,25 @@ import typer
 
 if TYPE_CHECKING:
     from trimtab.app.runs import RunView
-    from trimtab.store import QuestionRow
 
 
 def view_json(view: "RunView") -> str:
     """For programs."""
     import msgspec
 
-    from trimtab.cli.runs import run_json
-    from trimtab.traces import tree_json
+    from trimtab.traces import asked_json, facts_json, tree_json
 
     row = view.run
-    told: dict[str, Any] = run_json(row) | {
+    told: dict[str, Any] = facts_json(row) | {
         "input": msgspec.Raw(row.input),
         "output": None if row.output is None else msgspec.Raw(row.output),
         "metadata": msgspec.Raw(row.metadata.encode()),
         "worker": view.worker,
-        "questions": [_question_json(asked) for asked in view.questions],
+        "questions": [{"id": asked.id, **asked_json(asked)} for asked in view.questions],
         "checkpoints": view.points,
         "trace": None if view.tree is None else tree_json(view.tree),
     }
     return msgspec.json.encode(told).decode()
-
-
-def _question_json(asked: "QuestionRow") -> dict[str, Any]:
-    import msgspec
-
-    names = ("id", "asked_at", "asked_of", "due_at", "escalate_to")
-    return {name: getattr(asked, name) for name in names} | {"value": msgspec.Raw(asked.value)}
 
 
 def print_view(view: "RunView") -> None:

@@ -101,11 +101,10 @@ def print_finished(finished: "Finished", *, json: bool) -> None:
     row, tree = finished.run, finished.tree
     output = msgspec.json.decode(row.output) if row.output else None
     if json:
-        from trimtab.traces import tree_json
+        from trimtab.traces import brief_json, tree_json
 
-        shown = {"run": row.id, "workflow": row.workflow, "version": row.version, "state": row.state}
         told = {"output": output, "error": row.error, "trace": tree and tree_json(tree)}
-        typer.echo(msgspec.json.encode(shown | told).decode())
+        typer.echo(msgspec.json.encode(brief_json(row) | told).decode())
         return
     if output is not None:
         typer.echo(msgspec.json.format(msgspec.json.encode(output)).decode())

@@ -2,7 +2,7 @@
 
 import sys
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -56,20 +56,13 @@ def list_runs(
     with open_database(config) as (_, database):
         rows = database.transact(page)
     if json:
-        typer.echo(msgspec.json.encode([run_json(row) for row in rows]).decode())
+        from trimtab.traces import facts_json
+
+        typer.echo(msgspec.json.encode([facts_json(row) for row in rows]).decode())
         return
     _print_runs(rows)
     if len(rows) == limit:
         typer.echo(f"older ones: --after {rows[-1].id}", err=True)
-
-
-def run_json(row: "WorkflowRunRow") -> dict[str, Any]:
-    """A run's facts, without what it was given and gave back."""
-    import msgspec
-
-    plain: dict[str, Any] = msgspec.to_builtins(row)
-    left_out = ("input", "output", "terms", "metadata")
-    return {name: value for name, value in plain.items() if name not in left_out}
 
 
 def _print_runs(rows: "list[WorkflowRunRow]") -> None:
@@ -182,4 +175,6 @@ def move(
 def _say(row: "WorkflowRunRow", told: str, *, json: bool) -> None:
     import msgspec
 
-    typer.echo(msgspec.json.encode(run_json(row)).decode() if json else told)
+    from trimtab.traces import facts_json
+
+    typer.echo(msgspec.json.encode(facts_json(row)).decode() if json else told)

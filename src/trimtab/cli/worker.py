@@ -26,7 +26,6 @@ def worker(
     import msgspec
 
     from trimtab.app import load_config
-    from trimtab.core.errors import ConfigError
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     for library in ("httpx", "httpx2"):
@@ -38,10 +37,6 @@ def worker(
         loaded.settings.hosting, **{name: value for name, value in given.items() if value is not None}
     )
     settings = msgspec.structs.replace(loaded.settings, hosting=hosting)
-    if not any(workflow.graph for workflow in settings.workflow.values()):
-        raise ConfigError(
-            'no workflow is hosted; give one a `graph = "package.module:graph"`', key="workflow"
-        )
     from trimtab.app.worker import work
 
     work(msgspec.structs.replace(loaded, settings=settings), port, typer.echo)

@@ -34,6 +34,16 @@ class TenantSettings(Table, frozen=True):
         Natural, Meta(description="Runs of hosted workflows that may wait; more get 429.")
     ] = 1_000
     runs_per_minute: Annotated[Natural, Meta(description="New runs of hosted workflows; 0 is no limit.")] = 0
+    max_threads: Annotated[
+        Natural, Meta(description="Threads that clients may keep by name; one more gets 409.")
+    ] = 100_000
+    max_crons: Annotated[Natural, Meta(description="Crons that may stand; one more gets 409.")] = 1_000
+    max_items: Annotated[
+        Natural,
+        Meta(
+            description="Items that clients may keep in the store; one more gets 409. Graphs are not held to it."
+        ),
+    ] = 100_000
     partition: Annotated[
         str, Meta(description="Only processes with this in `[hosting] partitions` drive its runs.")
     ] = ""

@@ -5,9 +5,10 @@ from trimtab.gateway.calls import fault_of, is_loopback
 from trimtab.gateway.errors import error_reply
 from trimtab.gateway.hints import hints_of
 from trimtab.gateway.house import HouseDoor
+from trimtab.gateway.query import is_yes, limit_of, whole_of
 from trimtab.gateway.routes import CALL_PATHS, Gateway, build_gateway
 from trimtab.gateway.runs import RunDoor
-from trimtab.gateway.trees import TreeDoor, limit_of
+from trimtab.gateway.trees import TreeDoor
 
 __all__ = [
     "CALL_PATHS",
@@ -21,7 +22,9 @@ __all__ = [
     "fault_of",
     "hints_of",
     "is_loopback",
+    "is_yes",
     "limit_of",
     "read_body",
     "send_bytes",
+    "whole_of",
 ]

@@ -1,12 +1,15 @@
 """Our own API description (OpenAPI 3.1), served at /openapi.json and tested against the running gateway.
 
-Model calls are described by what the gateway itself reads; everything else in their bodies passes through.
+Model calls are described by what the gateway itself reads; everything else in their bodies passes through. Doors that
+are put beside the gateway's own bring their paths with them.
 """
 
-from functools import cache
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
 
 from trimtab import __version__
 from trimtab.gateway.runs import NewEntry, Outcome
@@ -44,10 +47,24 @@ def openapi() -> dict[str, Any]:
     }
 
 
-@cache
-def openapi_json() -> bytes:
-    """The document as JSON."""
-    return msgspec.json.encode(openapi())
+class Description:
+    """The document as it is served."""
+
+    def __init__(self) -> None:
+        self._paths: dict[str, Any] = {}
+        self._json = b""
+
+    def add(self, paths: Mapping[str, Any]) -> None:
+        """More paths, as OpenAPI has them."""
+        self._paths.update(paths)
+        self._json = b""
+
+    async def served(self, request: Request) -> Response:
+        """`GET /openapi.json`."""
+        if not self._json:
+            whole = openapi()
+            self._json = msgspec.json.encode(whole | {"paths": whole["paths"] | self._paths})
+        return Response(self._json, media_type="application/json")
 
 
 def _paths() -> dict[str, Any]:

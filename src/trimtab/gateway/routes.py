@@ -1,6 +1,7 @@
 """The gateway's surface: which path leads to which door."""
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -13,7 +14,7 @@ from trimtab.dispatch import Dispatch
 from trimtab.gateway.calls import CallDoor
 from trimtab.gateway.door import Door
 from trimtab.gateway.house import HouseDoor
-from trimtab.gateway.openapi import openapi_json
+from trimtab.gateway.openapi import Description
 from trimtab.gateway.runs import RunDoor
 from trimtab.gateway.trees import TreeDoor
 from trimtab.wire import anthropic_error, openai_error
@@ -29,12 +30,15 @@ CALL_PATHS: dict[str, Surface] = {
 class Gateway:
     """The ASGI application: calls go straight to their doors, everything else through Starlette's routing."""
 
-    def __init__(self, calls: dict[str, CallDoor], rest: Starlette, house: HouseDoor) -> None:
-        self._calls, self._rest, self._house = calls, rest, house
+    def __init__(
+        self, calls: dict[str, CallDoor], rest: Starlette, house: HouseDoor, description: Description
+    ) -> None:
+        self._calls, self._rest, self._house, self._description = calls, rest, house, description
 
-    def add(self, routes: Iterable[BaseRoute]) -> None:
-        """More doors, as hosted workflows bring them."""
+    def add(self, routes: Iterable[BaseRoute], described: Mapping[str, Any]) -> None:
+        """More doors, as hosted workflows bring them, and what /openapi.json says of their paths."""
         self._rest.router.routes.extend(routes)
+        self._description.add(described)
 
     def measure(self, part: Callable[[], Awaitable[bytes]]) -> None:
         """More Prometheus text for /metrics, asked for at each scrape."""
@@ -59,6 +63,7 @@ def build_gateway(
 ) -> Gateway:
     """Put the doors in their places."""
     calls = {path: CallDoor(surface, dispatch, max_body_bytes) for path, surface in CALL_PATHS.items()}
+    description = Description()
     routes = [
         Route("/v1/models", Door(house.models), methods=["GET"]),
         Route("/v1/models/{model:path}", Door(house.model), methods=["GET"]),
@@ -69,15 +74,11 @@ def build_gateway(
         Route("/healthz", house.healthz),
         Route("/readyz", house.readyz),
         Route("/metrics", Door(house.metrics), methods=["GET"]),
-        Route("/openapi.json", _openapi),
+        Route("/openapi.json", description.served),
         *[Route(path, _post_only, methods=["GET", "PUT", "PATCH", "DELETE"]) for path in CALL_PATHS],
     ]
     rest = Starlette(routes=routes, exception_handlers={404: _not_found, 405: _wrong_method})
-    return Gateway(calls, rest, house)
-
-
-async def _openapi(request: Request) -> Response:
-    return Response(openapi_json(), media_type="application/json")
+    return Gateway(calls, rest, house, description)
 
 
 async def _post_only(request: Request) -> Response:

@@ -15,6 +15,7 @@ from trimtab.dispatch import bounded
 from trimtab.gateway.asgi import send_bytes
 from trimtab.gateway.calls import is_loopback
 from trimtab.gateway.hints import hints_of
+from trimtab.gateway.query import limit_of
 from trimtab.store import (
     Database,
     QuestionRow,
@@ -28,7 +29,7 @@ from trimtab.store import (
     workflow_runs,
 )
 from trimtab.tenants import Keyring
-from trimtab.traces import RunTree, list_runs, read_tree, tree_json
+from trimtab.traces import RunTree, asked_json, list_runs, read_tree, standing_json, tree_json
 
 _STATES: tuple[WorkflowState, ...] = get_args(WorkflowState)
 _LIMIT, _MOST_LISTED = 50, 1_000
@@ -65,7 +66,7 @@ class TreeDoor:
         except StoreUnavailable as error:
             raise _away(error) from error
         last = rows[-1].id if len(rows) == limit else None
-        shown = {"runs": [_about(row) | _hosted(row) for row in rows], "next": last}
+        shown = {"runs": [_about(row) | standing_json(row) for row in rows], "next": last}
         await send_bytes(send, 200, _json.encode(shown), {})
 
     async def shown(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -84,7 +85,8 @@ class TreeDoor:
         if hosted is not None:
             row, questions = hosted
             tree = tree or _untouched(row)
-            told["hosted"] = _hosted(row) | {"questions": [_question(each) for each in questions]}
+            asked = [{"id": each.id, **asked_json(each)} for each in questions]
+            told["hosted"] = standing_json(row) | {"questions": asked}
         assert tree is not None
         await send_bytes(send, 200, _json.encode(tree_json(tree) | told), {})
 
@@ -137,35 +139,6 @@ def _untouched(row: WorkflowRunRow) -> RunTree:
 
 def _about(row: WorkflowRunRow) -> dict[str, object]:
     return {"id": row.id, "tenant": row.tenant, "user": row.user, "workflow": row.workflow}
-
-
-def _hosted(row: WorkflowRunRow) -> dict[str, object]:
-    names = (
-        "state",
-        "thread",
-        "version",
-        "assistant",
-        "priority",
-        "deadline",
-        "claim",
-        "owner",
-        "recoveries",
-    )
-    more = ("cancel_asked", "origin", "created_at", "updated_at", "error")
-    return {name: getattr(row, name) for name in (*names, *more)}
-
-
-def _question(asked: QuestionRow) -> dict[str, object]:
-    names = ("id", "asked_at", "asked_of", "due_at", "escalated_at", "escalate_to")
-    return {name: getattr(asked, name) for name in names} | {"value": msgspec.Raw(asked.value)}
-
-
-def limit_of(query: QueryParams, default: int, most: int) -> int:
-    """How many to list. Raises BadRequest."""
-    text = query.get("limit", str(default))
-    if not (text.isascii() and text.isdigit() and 0 < int(text[:9]) <= most):
-        raise BadRequest(f"limit must be a number from 1 to {most}, not {text[:40]!r}", param="limit")
-    return int(text)
 
 
 def _states_of(text: str) -> tuple[WorkflowState, ...]:

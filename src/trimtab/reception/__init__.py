@@ -3,6 +3,7 @@ hosted."""
 
 from trimtab.reception.assistants import assistant_routes
 from trimtab.reception.crons import cron_routes
+from trimtab.reception.description import described
 from trimtab.reception.desk import Desk
 from trimtab.reception.forks import ForkDoor, fork_routes
 from trimtab.reception.inbox import inbox_routes
@@ -18,6 +19,7 @@ __all__ = [
     "Signal",
     "assistant_routes",
     "cron_routes",
+    "described",
     "fork_routes",
     "hosted_run_routes",
     "inbox_routes",

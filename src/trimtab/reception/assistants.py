@@ -1,7 +1,7 @@
 """Assistants over HTTP, as the LangGraph SDKs speak of them: workflows, and what tenants made of them."""
 
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -9,12 +9,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from trimtab.core.errors import BadRequest, Conflict
+from trimtab.gateway import is_yes, whole_of
 from trimtab.reception.desk import Asked, Desk, done, said
+from trimtab.reception.page import Limit, Offset, Word, chosen
 from trimtab.reception.shapes import moment
 from trimtab.workflows import Assistant, AssistantQuery, Assistants, Changes, GraphSchemas
 
-Limit = Annotated[int, msgspec.Meta(ge=1, le=1_000)]
-Offset = Annotated[int, msgspec.Meta(ge=0, le=1_000_000_000)]
 Id = Annotated[str, msgspec.Meta(pattern=r"\A[A-Za-z0-9._:-]{1,128}\Z")]
 Sort = Literal["assistant_id", "graph_id", "name", "created_at", "updated_at"]
 Field = Literal[
@@ -29,33 +29,33 @@ Field = Literal[
     "metadata",
     "version",
 ]
-_YES, _NO = ("true", "1"), ("false", "0", "")
+_MOST_DEPTH = 100
 
 
 class _New(msgspec.Struct, frozen=True):
-    graph_id: str
+    graph_id: Word
     config: dict[str, Any] = {}
     context: dict[str, Any] = {}
     metadata: dict[str, Any] = {}
     assistant_id: Id | None = None
     if_exists: Literal["raise", "do_nothing"] = "raise"
-    name: str | None = None
-    description: str | None = None
+    name: Word | None = None
+    description: Word | None = None
 
 
 class _Change(msgspec.Struct, frozen=True):
-    graph_id: str | None = None
+    graph_id: Word | None = None
     config: dict[str, Any] | None = None
     context: dict[str, Any] | None = None
     metadata: dict[str, Any] | None = None
-    name: str | None = None
-    description: str | None = None
+    name: Word | None = None
+    description: Word | None = None
 
 
 class _Search(msgspec.Struct, frozen=True):
     metadata: dict[str, Any] | None = None
-    graph_id: str | None = None
-    name: str | None = None
+    graph_id: Word | None = None
+    name: Word | None = None
     limit: Limit = 10
     offset: Offset = 0
     sort_by: Sort = "created_at"
@@ -99,7 +99,7 @@ class _Door:
 
     async def delete(self, asked: Asked) -> Response:
         tenant, id = asked.key.tenant, asked.path["assistant"]
-        threads_too = yes(asked, "delete_threads")
+        threads_too = is_yes(asked.query, "delete_threads")
         if threads_too and self._delete_threads is None:
             raise BadRequest("delete the threads of this assistant by themselves", param="delete_threads")
         await self._assistants.delete(tenant, id)
@@ -133,8 +133,9 @@ class _Door:
         return said(_shown(await self._assistants.set_latest(tenant, id, asked.decoded(_Latest).version)))
 
     async def graph(self, asked: Asked) -> Response:
-        xray = asked.query.get("xray", "").lower()
-        depth = int(xray) if xray.isdecimal() and xray not in ("0", "1") else yes(asked, "xray")
+        query, xray = asked.query, asked.query.get("xray", "")
+        counts = xray.isdecimal() and xray not in ("0", "1")
+        depth = whole_of(query, "xray", 0, most=_MOST_DEPTH) if counts else is_yes(query, "xray")
         return said(await self._assistants.drawn(asked.key.tenant, asked.path["assistant"], depth))
 
     async def schemas(self, asked: Asked) -> Response:
@@ -142,7 +143,7 @@ class _Door:
         return said(_schemas(workflow, schemas))
 
     async def subgraphs(self, asked: Asked) -> Response:
-        depth: Literal["all", "direct"] = "all" if yes(asked, "recurse") else "direct"
+        depth: Literal["all", "direct"] = "all" if is_yes(asked.query, "recurse") else "direct"
         namespace = asked.path.get("namespace")
         found = await self._assistants.subgraphs(asked.key.tenant, asked.path["assistant"], namespace, depth)
         return said({name: _schemas(name, schemas) for name, schemas in found.items()})
@@ -169,19 +170,6 @@ def assistant_routes(
         Route(f"{one}/versions", desk.door(door.versions), methods=["POST"]),
         Route(f"{one}/latest", desk.door(door.set_latest), methods=["POST"]),
     ]
-
-
-def chosen(shown: Mapping[str, Any], select: list[Any] | None) -> Mapping[str, Any]:
-    """Only the fields that were asked for; all where none were."""
-    return shown if select is None else {name: shown[name] for name in select if name in shown}
-
-
-def yes(asked: Asked, name: str) -> bool:
-    """A query parameter that is true or false, false where it is left out. Raises BadRequest."""
-    told = asked.query.get(name, "").lower()
-    if told not in (*_YES, *_NO):
-        raise BadRequest(f"`{name}` is true or false, not {told!r}", param=name)
-    return told in _YES
 
 
 def _changes(body: _New | _Change) -> Changes:

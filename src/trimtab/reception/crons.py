@@ -8,11 +8,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from trimtab.core.errors import BadRequest
-from trimtab.reception.assistants import Limit, Offset, chosen
 from trimtab.reception.desk import Asked, Desk, done, said
+from trimtab.reception.page import Limit, Offset, Word, chosen
 from trimtab.reception.shapes import moment
 from trimtab.store import CronQuery, CronRow
-from trimtab.workflows import CronChanges, CronOwner, CronPayload, CronPlan, Crons, Multitask, StreamMode
+from trimtab.workflows import CronChanges, CronOwner, CronPayload, CronPlan, Crons, RunWishes
 
 Sort = Literal[
     "cron_id", "assistant_id", "thread_id", "created_at", "updated_at", "next_run_date", "end_time"
@@ -37,26 +37,18 @@ Field = Literal[
 _UNSET = msgspec.UNSET
 
 
-class _Payload(msgspec.Struct, frozen=True):
+class _Payload(RunWishes, frozen=True):
     """What both bodies say of the runs. `durability` is `sync` in any case, which promises the most."""
 
     input: Any = None
-    config: dict[str, Any] | None = None
-    context: dict[str, Any] | None = None
-    interrupt_before: list[str] | Literal["*"] | None = None
-    interrupt_after: list[str] | Literal["*"] | None = None
-    stream_mode: StreamMode | tuple[StreamMode, ...] | None = None
-    stream_subgraphs: bool | None = None
-    stream_resumable: bool | None = None
-    multitask_strategy: Multitask | None = None
     webhook: str | None = None
     durability: Literal["sync", "async", "exit"] | None = None
 
 
 class _New(_Payload, frozen=True, kw_only=True):
-    assistant_id: str
-    schedule: str
-    timezone: str | None = None
+    assistant_id: Word
+    schedule: Word
+    timezone: Word | None = None
     end_time: datetime | None = None
     enabled: bool = True
     on_run_completed: Literal["delete", "keep"] = "delete"
@@ -64,8 +56,8 @@ class _New(_Payload, frozen=True, kw_only=True):
 
 
 class _Change(_Payload, frozen=True, kw_only=True):
-    schedule: str | None = None
-    timezone: str | None = None
+    schedule: Word | None = None
+    timezone: Word | None = None
     end_time: datetime | None | msgspec.UnsetType = _UNSET
     enabled: bool | None = None
     on_run_completed: Literal["delete", "keep"] | None = None
@@ -73,8 +65,8 @@ class _Change(_Payload, frozen=True, kw_only=True):
 
 
 class _Search(msgspec.Struct, frozen=True):
-    assistant_id: str | None = None
-    thread_id: str | None = None
+    assistant_id: Word | None = None
+    thread_id: Word | None = None
     enabled: bool | None = None
     metadata: dict[str, Any] | None = None
     limit: Limit = 10

@@ -2,12 +2,12 @@
 
 from functools import partial
 
-import msgspec
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from trimtab.reception.desk import Asked, Desk, said
-from trimtab.store import Database, WorkflowRunRow
+from trimtab.store import Database
+from trimtab.traces import brief_json
 from trimtab.workflows import Forks, ForkTerms, Host, cancel_run, retry_run
 
 
@@ -30,12 +30,12 @@ class ForkDoor:
         """`POST /v1/runs/{run}/fork` with {checkpoint | step, update, as_node}: the new run."""
         terms = asked.decoded(ForkTerms)
         row = await self._forks.fork(asked.key.tenant, asked.path["run"], terms, by=asked.key)
-        return said(run_json(row), 201)
+        return said(brief_json(row), 201)
 
     async def retried(self, asked: Asked) -> Response:
         """`POST /v1/runs/{run}/retry`: a parked or failed run is queued again."""
         work = partial(retry_run, tenant=asked.key.tenant, id=asked.path["run"])
-        return said(run_json(await self._database.run(work)))
+        return said(brief_json(await self._database.run(work)))
 
     async def cancelled(self, asked: Asked) -> Response:
         """`POST /v1/runs/{run}/cancel`: 409 where it is over already."""
@@ -44,17 +44,4 @@ class ForkDoor:
         if row.state == "running":
             # Where it is driven in this process, the call under way ends at once.
             await self._host.cancel(row.id)
-        return said(run_json(row))
-
-
-def run_json(row: WorkflowRunRow) -> dict[str, object]:
-    """A run as these doors show it."""
-    return {
-        "run": row.id,
-        "thread": row.thread,
-        "workflow": row.workflow,
-        "version": row.version,
-        "state": row.state,
-        "origin": row.origin,
-        "metadata": msgspec.Raw(row.metadata.encode()),
-    }
+        return said(brief_json(row))

@@ -1,6 +1,8 @@
 """The inbox over HTTP: what runs of the caller's tenant ask of people, and the answers that let them go on."""
 
 from collections.abc import Mapping
+from contextlib import suppress
+from math import isfinite
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -8,14 +10,14 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from trimtab.core.errors import BadRequest
-from trimtab.gateway import limit_of
+from trimtab.gateway import is_yes, limit_of
 from trimtab.reception.desk import Asked, Desk, said
 from trimtab.store import AskedRow, QuestionPlace, QuestionQuery
+from trimtab.traces import asked_json
 from trimtab.workflows import Inbox
 
 _LIMIT = 100
 _MOST_LISTED = 1_000
-_YES = ("1", "true", "yes")
 _json = msgspec.json.Encoder()
 Reason = Annotated[str, msgspec.Meta(max_length=10_000)]
 
@@ -55,7 +57,7 @@ class _Door:
             asked.query.get("asked_of"),
             after=_place_of(asked.query.get("after", "")),
         )
-        overdue = asked.query.get("overdue", "").lower() in _YES
+        overdue = is_yes(asked.query, "overdue")
         found = await (self._inbox.overdue if overdue else self._inbox.page)(query, limit)
         last = _told(found[-1]) if len(found) == limit else None
         return said({"questions": [_shown(row) for row in found], "next": last})
@@ -101,12 +103,10 @@ def _place_of(text: str) -> QuestionPlace | None:
         return None
     at, _, rest = text.partition("~")
     run, _, id = rest.rpartition("~")
-    try:
-        return QuestionPlace(float(at), run, id)
-    except ValueError as error:
-        raise BadRequest(
-            f"`after` is what `next` of the page before says, not {text[:80]!r}", param="after"
-        ) from error
+    with suppress(ValueError):
+        if isfinite(asked_at := float(at)):
+            return QuestionPlace(asked_at, run, id)
+    raise BadRequest(f"`after` is what `next` of the page before says, not {text[:80]!r}", param="after")
 
 
 def _shown(row: AskedRow) -> Mapping[str, object]:
@@ -117,12 +117,7 @@ def _shown(row: AskedRow) -> Mapping[str, object]:
         "thread": row.thread,
         "workflow": asked.workflow,
         "state": asked.state,
-        "value": msgspec.Raw(asked.value),
-        "asked_of": asked.asked_of,
-        "asked_at": asked.asked_at,
-        "due_at": asked.due_at,
-        "escalated_at": asked.escalated_at,
-        "escalate_to": asked.escalate_to,
+        **asked_json(asked),
     }
     if asked.state == "answered":
         shown |= {

@@ -18,9 +18,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from trimtab.core.errors import BadRequest
-from trimtab.reception.assistants import Limit, Offset, yes
+from trimtab.gateway import is_yes
 from trimtab.reception.desk import Asked, Desk, done, said
-from trimtab.workflows import TenantStore
+from trimtab.reception.page import Limit, Offset
+from trimtab.store import workflow_items
+from trimtab.workflows import AllowanceOf, Room, TenantStore
 
 _LIMIT, _NAMESPACES = 10, 100
 
@@ -56,8 +58,8 @@ class _Namespaces(msgspec.Struct, frozen=True):
 
 
 class _Door:
-    def __init__(self, store_of: Callable[[str], TenantStore]) -> None:
-        self._store_of = store_of
+    def __init__(self, store_of: Callable[[str], TenantStore], allowance_of: AllowanceOf) -> None:
+        self._store_of, self._room = store_of, Room("items", workflow_items.count_all, allowance_of)
 
     async def put(self, asked: Asked) -> Response:
         body = asked.decoded(_Put)
@@ -74,7 +76,7 @@ class _Door:
 
     async def get(self, asked: Asked) -> Response:
         namespace = tuple(asked.query.get("namespace", "").split("."))
-        refreshes = "refresh_ttl" not in asked.query or yes(asked, "refresh_ttl")
+        refreshes = "refresh_ttl" not in asked.query or is_yes(asked.query, "refresh_ttl")
         found = await self._do(asked, GetOp(namespace, asked.query.get("key", ""), refreshes))
         return said(found.dict() if isinstance(found, Item) else None)
 
@@ -100,14 +102,14 @@ class _Door:
 
     async def _do(self, asked: Asked, op: Op) -> Any:  # noqa: ANN401 - what the operation gives
         try:
-            return (await self._store_of(asked.key.tenant).at_once([op]))[0]
+            return (await self._store_of(asked.key.tenant).at_once([op], self._room))[0]
         except InvalidNamespaceError as error:
             raise BadRequest(str(error), param="namespace") from error
 
 
-def item_routes(desk: Desk, store_of: Callable[[str], TenantStore]) -> list[Route]:
+def item_routes(desk: Desk, store_of: Callable[[str], TenantStore], allowance_of: AllowanceOf) -> list[Route]:
     """The routes of the store; `store_of` gives a tenant's own."""
-    door, items = _Door(store_of), "/store/items"
+    door, items = _Door(store_of, allowance_of), "/store/items"
     return [
         Route(items, desk.door(door.put), methods=["PUT"]),
         Route(items, desk.door(door.delete), methods=["DELETE"]),

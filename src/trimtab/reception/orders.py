@@ -7,16 +7,17 @@ import msgspec
 from trimtab.core.errors import BadRequest
 from trimtab.gateway import hints_of
 from trimtab.reception.desk import Asked
+from trimtab.reception.page import Word
 from trimtab.reception.threads import Place
 from trimtab.workflows import (
     Assistant,
     CommandTerms,
-    Multitask,
     Order,
     RunTerms,
-    StreamMode,
+    RunWishes,
     facts_text,
-    terms_with,
+    terms_of,
+    thread_name,
 )
 
 Seconds = Annotated[float, msgspec.Meta(ge=0, le=1e9)]
@@ -37,47 +38,32 @@ class Command(msgspec.Struct, frozen=True):
     goto: str | SendBody | list[str | SendBody] | None = None
 
 
-class Config(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What of LangGraph's `RunnableConfig` a client may say."""
-
-    configurable: dict[str, Any] = {}
-    metadata: dict[str, Any] = {}
-    tags: list[str] = []
-    recursion_limit: Annotated[int, msgspec.Meta(ge=1, le=100_000)] | None = None
-
-
-class RunBody(msgspec.Struct, frozen=True):
+class RunBody(RunWishes, frozen=True, kw_only=True):
     """Body of every request for a run; what is not named here is ignored, as tracing and durability are."""
 
-    assistant_id: str
+    assistant_id: Word
     input: msgspec.Raw = msgspec.Raw(b"null")
     command: Command | None = None
-    config: Config | None = None
-    context: dict[str, Any] | None = None
     metadata: dict[str, Any] | None = None
     checkpoint: Place | None = None
-    checkpoint_id: str | None = None
-    interrupt_before: list[str] | Literal["*"] | None = None
-    interrupt_after: list[str] | Literal["*"] | None = None
-    multitask_strategy: Multitask | None = None
+    checkpoint_id: Word | None = None
     if_not_exists: Literal["create", "reject"] | None = None
     on_completion: Literal["keep", "delete"] | None = None
     on_disconnect: Literal["cancel", "continue"] | None = None
     after_seconds: Seconds | None = None
-    stream_mode: StreamMode | list[StreamMode] | None = None
-    stream_subgraphs: bool | None = None
-    stream_resumable: bool | None = None
     webhook: str | None = None
 
 
 def order_of(
-    asked: Asked, body: RunBody, assistant: Assistant, now: float, *, thread: str, streams: bool, waits: bool
+    asked: Asked, body: RunBody, assistant: Assistant, now: float, *, streams: bool, waits: bool
 ) -> Order:
-    """The order that a body is; without a `thread` a stateless one, whose thread goes with it unless it is to be kept.
-    `waits`: nobody stands by for it.
+    """The order that a body is; of a path without a thread a stateless one, whose thread goes with it unless it is to
+    be kept. `waits`: nobody stands by for it.
 
     Raises BadRequest.
     """
+    thread = asked.path.get("thread", "")
+    makes = bool(thread) and body.if_not_exists == "create"
     if body.webhook:
         raise BadRequest("webhooks are not called; listen to the run's stream", param="webhook")
     hints, key = hints_of(asked.headers.raw)[0], asked.key
@@ -91,7 +77,8 @@ def order_of(
         priority=int(hints.priority or 0),
         deadline=None if late is None else now + late,
         waits=waits,
-        thread=thread,
+        thread=thread_name(thread) if makes else thread,
+        makes_thread=makes,
         assistant=assistant.id,
         terms=_terms(body, assistant, key.models, stateless=not thread, streams=streams),
         metadata=facts_text({**assistant.metadata, **(body.metadata or {})}).encode(),
@@ -104,21 +91,15 @@ def order_of(
 def _terms(
     body: RunBody, assistant: Assistant, models: tuple[str, ...], *, stateless: bool, streams: bool
 ) -> RunTerms:
-    modes = body.stream_mode if isinstance(body.stream_mode, list) else [body.stream_mode or "values"]
     at = body.checkpoint_id or (body.checkpoint.checkpoint_id if body.checkpoint else "") or ""
-    config, context = terms_with(assistant, msgspec.to_builtins(body.config or {}), body.context)
-    return RunTerms(
-        command=None
-        if body.command is None
-        else msgspec.convert(msgspec.to_builtins(body.command), CommandTerms),
-        config=config,
-        context=context,
-        checkpoint=at,
-        interrupt_before=body.interrupt_before,
-        interrupt_after=body.interrupt_after,
-        stream_mode=tuple(modes),
-        stream_subgraphs=bool(body.stream_subgraphs),
+    command = None
+    if body.command is not None:
+        command = msgspec.convert(msgspec.to_builtins(body.command), CommandTerms)
+    terms = terms_of(
+        assistant,
+        body,
         streamed=streams or bool(body.stream_mode) or bool(body.stream_resumable),
         on_completion=body.on_completion or ("delete" if stateless else "keep"),
         models=models,
     )
+    return msgspec.structs.replace(terms, command=command, checkpoint=at)

@@ -2,7 +2,8 @@
 
 import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Literal
 
 import msgspec
@@ -11,23 +12,27 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from trimtab.core import Clock
-from trimtab.core.errors import BadRequest, Conflict, NotFound
+from trimtab.core.errors import BadRequest, CallError, Conflict, NotFound, StoreUnavailable
+from trimtab.gateway import is_yes, whole_of
 from trimtab.reception.desk import Asked, Desk, done, said
 from trimtab.reception.orders import RunBody, order_of
-from trimtab.reception.shapes import STATES, run_json, status_of
+from trimtab.reception.outcomes import Outcome
+from trimtab.reception.page import Word
+from trimtab.reception.shapes import MIXED, STATES, run_json, status_of
 from trimtab.reception.streams import EventStream
 from trimtab.store import Database, WorkflowRunRow, WorkflowState, workflow_runs
-from trimtab.workflows import Assistants, Host, Threads
+from trimtab.workflows import Assistants, Host, Order, Threads
 
 _NUMBER = re.compile("[0-9]{1,15}")
+_LISTED, _MOST_LISTED, _MOST_OFFSET, _AT_ONCE = 10, 1_000, 1_000_000, 200
 _BEGUN: tuple[WorkflowState, ...] = ("queued", "running")
 
 
 class CancelMany(msgspec.Struct, frozen=True):
     """Body of `POST /runs/cancel`."""
 
-    thread_id: str | None = None
-    run_ids: list[str] | None = None
+    thread_id: Word | None = None
+    run_ids: list[Word] | None = None
     status: Literal["pending", "running", "all"] | None = None
 
 
@@ -46,9 +51,17 @@ class HostedRunDoor:
         return said(run_json(row), headers=_where(row))
 
     async def batch(self, asked: Asked) -> Response:
-        """`POST /runs/batch`: many stateless runs."""
-        bodies = asked.decoded(list[RunBody])
-        return said([run_json(await self._started(asked, body, waits=True)) for body in bodies])
+        """`POST /runs/batch`: many stateless runs, all of them or, where one is refused, none."""
+        bodies, begun = asked.decoded(list[RunBody]), list[WorkflowRunRow]()
+        orders = [await self._order(asked, body, waits=True) for body in bodies]
+        try:
+            for order in orders:
+                begun.append(await self._host.start(order))
+        except (CallError, StoreUnavailable):
+            for row in begun:
+                await self._take_back(row)
+            raise
+        return said([run_json(row) for row in begun])
 
     async def stream(self, asked: Asked) -> Response:
         """`POST /threads/{thread}/runs/stream` and `POST /runs/stream`: its events as they come."""
@@ -56,43 +69,39 @@ class HostedRunDoor:
         row = await self._started(asked, body, streams=True)
         return self._events(row, -1, cancels=body.on_disconnect == "cancel")
 
-    async def wait(self, asked: Asked) -> Response:
+    async def wait(self, asked: Asked) -> Outcome:
         """`POST /threads/{thread}/runs/wait` and `POST /runs/wait`: its values, once it is over."""
-        row = await self._started(asked, asked.decoded(RunBody))
-        return _outcome(await self._host.wait(row.id), row)
+        body = asked.decoded(RunBody)
+        row = await self._started(asked, body)
+        return self._outcome(row, cancels=body.on_disconnect == "cancel")
 
     async def list(self, asked: Asked) -> Response:
         """`GET /threads/{thread}/runs`, the newest first."""
         tenant, thread = asked.key.tenant, asked.path["thread"]
         await self._threads.find(tenant, thread)
-        limit, offset = _number(asked, "limit", 10), _number(asked, "offset", 0)
+        limit = min(whole_of(asked.query, "limit", _LISTED), _MOST_LISTED)
+        offset = whole_of(asked.query, "offset", 0, most=_MOST_OFFSET)
         status = asked.query.get("status")
         if status is not None and status not in STATES:
             raise BadRequest(f"status is one of {', '.join(STATES)}, not {status[:40]!r}", param="status")
-        states = STATES[status] if status else ()
-        rows = await self._database.run(
-            lambda c: workflow_runs.page(c, tenant, thread=thread, states=states, limit=limit, offset=offset)
-        )
-        return said([run_json(row) for row in rows if status in (None, status_of(row))])
+        rows = await self._database.run(lambda c: _page(c, tenant, thread, status, limit, offset))
+        return said([run_json(row) for row in rows])
 
     async def get(self, asked: Asked) -> Response:
         """`GET /threads/{thread}/runs/{run}`."""
         return said(run_json(await self._found(asked)))
 
-    async def join(self, asked: Asked) -> Response:
+    async def join(self, asked: Asked) -> Outcome:
         """`GET /threads/{thread}/runs/{run}/join`: its values, once it is over."""
         row = await self._found(asked)
-        return _outcome(await self._host.wait(row.id), row)
+        return self._outcome(row, cancels=_cancels(asked))
 
     async def join_stream(self, asked: Asked) -> Response:
         """`GET /threads/{thread}/runs/{run}/stream`: its events after Last-Event-ID, all of them without one."""
         row = await self._found(asked)
         last = asked.headers.get("last-event-id", "-1")
         after = int(last) if _NUMBER.fullmatch(last) else -1
-        cancels = asked.query.get("cancel_on_disconnect", "") in ("true", "1", "True")
-        if cancels:
-            asked.key.require("operator")
-        return self._events(row, after, cancels=cancels)
+        return self._events(row, after, cancels=_cancels(asked))
 
     async def join_thread(self, asked: Asked) -> Response:
         """`GET /threads/{thread}/stream`: the events of the run that is open in the thread, or was last."""
@@ -108,7 +117,7 @@ class HostedRunDoor:
         rolls_back = asked.query.get("action") == "rollback"
         if not await self._host.cancel(row.id, rolls_back=rolls_back):
             raise Conflict(f"run {row.id} is over: {row.state}", code="run_is_over")
-        if asked.query.get("wait", "") in ("true", "1", "True"):
+        if is_yes(asked.query, "wait"):
             await self._until_over(row.id)
         return Response(status_code=202)
 
@@ -143,14 +152,23 @@ class HostedRunDoor:
     async def _started(
         self, asked: Asked, body: RunBody, *, streams: bool = False, waits: bool = False
     ) -> WorkflowRunRow:
-        tenant, thread = asked.key.tenant, asked.path.get("thread", "")
-        assistant = await self._assistants.resolve(tenant, body.assistant_id)
-        if thread and body.if_not_exists == "create":
-            await self._threads.create(tenant, asked.key.user, thread, {"graph_id": assistant.workflow})
-        now = self._clock.now()
-        return await self._host.start(
-            order_of(asked, body, assistant, now, thread=thread, streams=streams, waits=waits)
-        )
+        order = await self._order(asked, body, streams=streams, waits=waits)
+        return await self._host.start(order, self._threads.made_by if order.makes_thread else None)
+
+    async def _order(
+        self, asked: Asked, body: RunBody, *, streams: bool = False, waits: bool = False
+    ) -> Order:
+        assistant = await self._assistants.resolve(asked.key.tenant, body.assistant_id)
+        return order_of(asked, body, assistant, self._clock.now(), streams=streams, waits=waits)
+
+    async def _take_back(self, row: WorkflowRunRow) -> None:
+        """Let nothing be left of a stateless run that was queued a moment ago."""
+        try:
+            await self._threads.delete(row.tenant, row.thread)
+        except Conflict:  # it is driven already
+            await self._host.cancel(row.id, rolls_back=True)
+        except NotFound:
+            return
 
     async def _found(self, asked: Asked) -> WorkflowRunRow:
         row = await self._host.find(asked.path["run"], asked.key.tenant)
@@ -165,10 +183,17 @@ class HostedRunDoor:
             return
 
     def _events(self, row: WorkflowRunRow, after: int, *, cancels: bool) -> EventStream:
+        gone = self._end(row) if cancels else None
+        return EventStream(self._host, row, after, _where(row, "/stream"), gone)
+
+    def _outcome(self, row: WorkflowRunRow, *, cancels: bool) -> Outcome:
+        return Outcome(self._host, row.id, _where(row, "/join"), self._end(row) if cancels else None)
+
+    def _end(self, row: WorkflowRunRow) -> Callable[[], Awaitable[None]]:
         async def gone() -> None:
             await asyncio.shield(self._host.cancel(row.id))
 
-        return EventStream(self._host, row, after, _where(row, "/stream"), gone if cancels else None)
+        return gone
 
 
 def _where(row: WorkflowRunRow, then: str = "") -> dict[str, str]:
@@ -177,19 +202,28 @@ def _where(row: WorkflowRunRow, then: str = "") -> dict[str, str]:
     return {"content-location": path, "location": path + then}
 
 
-def _outcome(row: WorkflowRunRow, begun: WorkflowRunRow) -> Response:
-    headers: Mapping[str, str] = _where(begun, "/join")
-    if row.state in ("failed", "parked"):
-        kind, _, message = row.error.partition(": ")
-        return said({"__error__": {"error": kind, "message": message or kind}}, headers=headers)
-    return said(msgspec.Raw(row.output or b"null"), headers=headers)
+def _cancels(asked: Asked) -> bool:
+    """Whether the run is to end with the client. Raises BadRequest, Forbidden."""
+    cancels = is_yes(asked.query, "cancel_on_disconnect")
+    if cancels:
+        asked.key.require("operator")
+    return cancels
 
 
-def _number(asked: Asked, name: str, default: int) -> int:
-    text = asked.query.get(name, str(default))
-    if not _NUMBER.fullmatch(text) or int(text) > 1_000_000:
-        raise BadRequest(f"{name} is a whole number, not {text[:40]!r}", param=name)
-    return min(int(text), 1_000) if name == "limit" else int(text)
+def _page(
+    connection: Connection, tenant: str, thread: str, status: str | None, limit: int, offset: int
+) -> list[WorkflowRunRow]:
+    """A thread's runs of a status, the newest first. Where a state has runs of two, they are told apart one by one."""
+    states = STATES[status] if status else ()
+    page = partial(workflow_runs.page, connection, tenant, thread=thread, states=states)
+    if status not in MIXED:
+        return page(limit=limit, offset=offset)
+    found, before, more = list[WorkflowRunRow](), "", True
+    while more and len(found) < offset + limit:
+        rows = page(before=before, limit=_AT_ONCE)
+        found += [row for row in rows if status_of(row) == status]
+        more, before = len(rows) == _AT_ONCE, rows[-1].id if rows else ""
+    return found[offset : offset + limit]
 
 
 def hosted_run_routes(desk: Desk, door: HostedRunDoor) -> list[Route]:

@@ -29,6 +29,8 @@ STATES: Mapping[str, tuple[WorkflowState, ...]] = {
     "error": ("failed", "parked"),
     "timeout": ("failed",),
 }
+# A state that is of two statuses, told apart by the run's error.
+MIXED = ("error", "timeout")
 
 
 def moment(seconds: float) -> str:

@@ -9,7 +9,7 @@ from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from trimtab.store import Event, WorkflowRunRow
-from trimtab.workflows import Host
+from trimtab.workflows import Host, failure_of
 
 _HEARTBEAT_SECONDS = 15.0
 # Without a blank line after it: the npm client would make an event of it.
@@ -62,8 +62,7 @@ class EventStream(StreamingResponse):
         row = await self._host.wait(self._row.id)
         yield "metadata", msgspec.json.encode({"run_id": row.id, "attempt": row.claim})
         if row.error:
-            kind, _, message = row.error.partition(": ")
-            yield "error", msgspec.json.encode({"error": kind, "message": message or kind})
+            yield "error", msgspec.json.encode(failure_of(row.error))
         elif row.output is not None:
             yield "values", row.output
 

@@ -7,13 +7,14 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from trimtab.core.errors import BadRequest, Conflict
+from trimtab.gateway import is_yes, whole_of
 from trimtab.reception.desk import Asked, Desk, done, said
+from trimtab.reception.page import Limit, Offset, Word, chosen
 from trimtab.reception.shapes import checkpoint_json, state_json, thread_json
 from trimtab.store import FoundThread, ThreadQuery, ThreadStatus
 from trimtab.workflows import Changed, Threads
 
-Limit = Annotated[int, msgspec.Meta(ge=1, le=1_000)]
-Offset = Annotated[int, msgspec.Meta(ge=0, le=1_000_000_000)]
+_MOST_LISTED = 1_000
 
 
 class Ttl(msgspec.Struct, frozen=True):
@@ -37,7 +38,7 @@ class Search(msgspec.Struct, frozen=True):
     """Body of `POST /threads/search` and `/count`."""
 
     metadata: dict[str, Any] | None = None
-    ids: list[str] | None = None
+    ids: list[Word] | None = None
     status: ThreadStatus | None = None
     values: dict[str, Any] | None = None
     limit: Limit = 10
@@ -64,8 +65,8 @@ class Search(msgspec.Struct, frozen=True):
 class Place(msgspec.Struct, frozen=True):
     """Where a checkpoint lies."""
 
-    checkpoint_id: str | None = None
-    checkpoint_ns: str | None = None
+    checkpoint_id: Word | None = None
+    checkpoint_ns: Word | None = None
 
 
 class Patch(msgspec.Struct, frozen=True):
@@ -88,7 +89,7 @@ class NewState(msgspec.Struct, frozen=True):
     values: Any = None
     as_node: str | None = None
     checkpoint: Place | None = None
-    checkpoint_id: str | None = None
+    checkpoint_id: Word | None = None
 
 
 class History(msgspec.Struct, frozen=True):
@@ -103,7 +104,7 @@ class History(msgspec.Struct, frozen=True):
 class Prune(msgspec.Struct, frozen=True):
     """Body of `POST /threads/prune`."""
 
-    thread_ids: list[str]
+    thread_ids: list[Word]
     strategy: Literal["delete"] = "delete"
 
 
@@ -118,9 +119,9 @@ class ThreadDoor:
         body = asked.decoded(NewThread)
         if body.supersteps:
             raise BadRequest("a thread begins empty; use its state to fill it", param="supersteps")
-        tenant, key = asked.key.tenant, asked.key
+        tenant = asked.key.tenant
         found, is_new = await self._threads.create(
-            tenant, key.user, body.thread_id or "", body.metadata, _minutes(body.ttl)
+            tenant, body.thread_id or "", body.metadata, _minutes(body.ttl)
         )
         if not is_new and body.if_exists != "do_nothing":
             raise Conflict(f"there is a thread {found.row.id!r}", param="thread_id")
@@ -136,9 +137,10 @@ class ThreadDoor:
         """`POST /threads/search`; the header X-Pagination-Next says where the next page begins."""
         body, tenant = asked.decoded(Search), asked.key.tenant
         found = await self._threads.search(tenant, body.query())
-        listed = [thread_json(one, await self._threads.state(tenant, one.row.id)) for one in found]
-        if body.select:
-            listed = [{name: one[name] for name in body.select if name in one} for one in listed]
+        listed = [
+            chosen(thread_json(one, await self._threads.state(tenant, one.row.id)), body.select)
+            for one in found
+        ]
         more = {"x-pagination-next": str(body.offset + body.limit)} if len(found) == body.limit else {}
         return said(listed, headers=more)
 
@@ -158,11 +160,9 @@ class ThreadDoor:
         return done()
 
     async def prune(self, asked: Asked) -> Response:
-        """`POST /threads/prune`."""
-        body = asked.decoded(Prune)
-        for id in body.thread_ids:
-            await self._threads.delete(asked.key.tenant, id)
-        return said({"pruned_count": len(body.thread_ids)})
+        """`POST /threads/prune`: those that are there and not busy; which were busy is told."""
+        deleted, busy = await self._threads.prune(asked.key.tenant, asked.decoded(Prune).thread_ids)
+        return said({"pruned_count": deleted, "busy": busy})
 
     async def copy(self, asked: Asked) -> Response:
         """`POST /threads/{thread}/copy`."""
@@ -171,7 +171,7 @@ class ThreadDoor:
 
     async def state(self, asked: Asked) -> Response:
         """`GET /threads/{thread}/state` and `/state/{checkpoint}`."""
-        subgraphs = asked.query.get("subgraphs", "") in ("true", "1", "True")
+        subgraphs = is_yes(asked.query, "subgraphs")
         checkpoint = asked.path.get("checkpoint", "")
         return await self._state(asked, Place(checkpoint), subgraphs=subgraphs)
 
@@ -206,7 +206,7 @@ class ThreadDoor:
     async def history(self, asked: Asked) -> Response:
         """`GET` and `POST /threads/{thread}/history`."""
         body = asked.decoded(History)
-        limit = _limit(asked.query.get("limit"), body.limit)
+        limit = max(1, min(whole_of(asked.query, "limit", body.limit), _MOST_LISTED))
         states = await self._threads.history(
             asked.key.tenant,
             asked.path["thread"],
@@ -223,15 +223,6 @@ class ThreadDoor:
 
 def _minutes(ttl: Ttl | float | None) -> float | None:
     return ttl.ttl if isinstance(ttl, Ttl) else ttl
-
-
-def _limit(text: str | None, default: int) -> int:
-    if text is None:
-        return default
-    try:
-        return max(1, min(int(text), 1_000))
-    except ValueError:
-        raise BadRequest(f"limit is a whole number, not {text[:40]!r}", param="limit") from None
 
 
 def _checkpoint_id(before: object) -> str:

@@ -32,6 +32,7 @@ _ANSWER_SECONDS = 10.0
 _CLOSE_SECONDS = 5.0
 # A database machine that vanishes without a word is noticed within about ten seconds.
 _NOTICE = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 10_000}
+_IDLE_MILLISECONDS = 2_000
 _REPORT_SECONDS = 600
 _SNAPSHOT = {"trimtab_reads": True}
 _PG_SNAPSHOT = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
@@ -88,6 +89,7 @@ class Database:
         with _answering(), self._reader.begin() as connection:
             if not self.sqlite:
                 connection.exec_driver_sql(f"SET LOCAL statement_timeout = '{_REPORT_SECONDS}s'")
+                connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
             return work(connection)
 
     async def run(self, work: Callable[[Connection], T], seconds: float = _ANSWER_SECONDS) -> T:
@@ -182,7 +184,8 @@ def _engine(url: URL, synchronous: str) -> Engine:
         pool_pre_ping=True,
         connect_args={
             "connect_timeout": _CONNECT_SECONDS,
-            "options": "-c statement_timeout=30000",
+            # A process that was stopped in a transaction must not keep others from its rows.
+            "options": f"-c statement_timeout=30000 -c idle_in_transaction_session_timeout={_IDLE_MILLISECONDS}",
             **_NOTICE,
         },
     )

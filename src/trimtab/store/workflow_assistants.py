@@ -7,7 +7,7 @@ import msgspec
 from sqlalchemy import ColumnElement, Connection, and_, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from trimtab.store.json_holds import holds
+from trimtab.store.facts import holds
 from trimtab.store.workflow_schema import assistant as table
 from trimtab.store.workflow_schema import cron
 

@@ -18,7 +18,7 @@ from sqlalchemy import (
     update,
 )
 
-from trimtab.store.json_holds import holds
+from trimtab.store.facts import holds
 from trimtab.store.workflow_schema import cron as table
 
 CronSort = Literal[
@@ -110,6 +110,11 @@ def count(connection: Connection, tenant: str, query: CronQuery) -> int:
     """How many `search` finds on all its pages."""
     counted = select(func.count()).select_from(table)
     return connection.scalar(_narrowed(connection, counted, tenant, query)) or 0
+
+
+def count_all(connection: Connection, tenant: str) -> int:
+    """How many crons a tenant has."""
+    return connection.scalar(select(func.count()).where(table.c.tenant == tenant)) or 0
 
 
 def due(connection: Connection, now: float, after: tuple[float, str], limit: int) -> list[CronRow]:

@@ -88,6 +88,11 @@ def walk(connection: Connection, tenant: str, prefix: str, now: float) -> Iterat
         rows.close()
 
 
+def count_all(connection: Connection, tenant: str) -> int:
+    """How many items a tenant has, those among them whose time is over and that were not swept yet."""
+    return connection.scalar(select(func.count()).where(table.c.tenant == tenant)) or 0
+
+
 def namespaces(connection: Connection, tenant: str, prefix: str, now: float) -> list[str]:
     """Where a tenant has items, in a namespace and below it ('' is all)."""
     mine = and_(table.c.tenant == tenant, _within(prefix), _lives(now))

@@ -111,12 +111,6 @@ def escalate(connection: Connection, now: float, most: int) -> list[QuestionRow]
     return passed
 
 
-def find(connection: Connection, run: str, id: str) -> QuestionRow | None:
-    """A question."""
-    row = connection.execute(select(table).where(table.c.run == run, table.c.id == id)).first()
-    return None if row is None else QuestionRow(**row._mapping)
-
-
 def answers(connection: Connection, run: str) -> dict[str, bytes]:
     """Every answer that was given to a run, by question."""
     mine = (table.c.run == run) & (table.c.state == "answered")

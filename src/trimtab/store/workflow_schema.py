@@ -37,7 +37,6 @@ thread = Table(
     metadata,
     Column("tenant", Words, nullable=False),
     Column("id", Words, nullable=False),
-    Column("user", Words, nullable=False),
     Column("workflow", Words, nullable=False),
     Column("metadata", Words, nullable=False),
     Column("latest_run", Words, nullable=False),

@@ -21,7 +21,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 from trimtab.store import workflow_checkpoints, workflow_crons, workflow_writes
-from trimtab.store.json_holds import holds
+from trimtab.store.facts import holds
 from trimtab.store.workflow_schema import checkpoint, event, question, run, write
 from trimtab.store.workflow_schema import thread as table
 
@@ -35,7 +35,6 @@ class ThreadRow(msgspec.Struct, frozen=True):
 
     tenant: str
     id: str
-    user: str
     workflow: str
     metadata: str
     latest_run: str
@@ -121,6 +120,11 @@ def count(connection: Connection, tenant: str, query: ThreadQuery) -> int:
     """How many `search` finds."""
     counted = select(func.count()).select_from(_joined())
     return connection.scalar(_narrowed(connection, counted, tenant, query)) or 0
+
+
+def count_all(connection: Connection, tenant: str) -> int:
+    """How many threads a tenant has."""
+    return connection.scalar(select(func.count()).where(table.c.tenant == tenant)) or 0
 
 
 def touch(connection: Connection, tenant: str, id: str, now: float) -> None:

@@ -12,6 +12,7 @@ from trimtab.traces.costs import CompletionLine, CompletionReport, CostReport, c
 from trimtab.traces.engines import EngineFigures
 from trimtab.traces.export import Exporter, chat_lines
 from trimtab.traces.genai import providers_of
+from trimtab.traces.hosted import asked_json, brief_json, facts_json, standing_json
 from trimtab.traces.lines import LineReader, write_lines
 from trimtab.traces.metrics import ControllerFigures, Gauges, Metrics
 from trimtab.traces.retention import Pruned, Retention, prune
@@ -45,10 +46,13 @@ __all__ = [
     "RunTree",
     "Spans",
     "StepNode",
+    "asked_json",
+    "brief_json",
     "chat_lines",
     "completed_at",
     "completion_report",
     "cost_report",
+    "facts_json",
     "find_run",
     "list_runs",
     "providers_of",
@@ -57,6 +61,7 @@ __all__ = [
     "read_tree",
     "read_tree_with_content",
     "request_before",
+    "standing_json",
     "standing_of",
     "tree_json",
     "write_lines",

@@ -1,35 +1,37 @@
 """Hosts LangGraph graphs durably: runs that outlive their process, their model calls through `dispatch`."""
 
+from trimtab.workflows.allowance import Allowance, AllowanceOf, Room
 from trimtab.workflows.assistants import (
     Assistant,
     AssistantQuery,
     Assistants,
     Changes,
     default_id,
-    terms_with,
+    terms_of,
 )
 from trimtab.workflows.backlog import Backlog, BacklogReader
 from trimtab.workflows.commands import cancel_run, move_run, retry_run
 from trimtab.workflows.crons import CronChanges, CronOwner, CronPayload, CronPlan, Crons
 from trimtab.workflows.door import CallDoor
-from trimtab.workflows.engine import Engine
 from trimtab.workflows.forks import Forks, ForkTerms
 from trimtab.workflows.graphs import HostedGraph, load_graph
 from trimtab.workflows.host import Host
 from trimtab.workflows.housekeeping import Housekeeping
 from trimtab.workflows.inbox import Inbox
-from trimtab.workflows.inprocess import in_process
 from trimtab.workflows.items import TenantStore
 from trimtab.workflows.likeness import Embed
-from trimtab.workflows.order import CommandTerms, Multitask, Order, RunTerms, StreamMode
+from trimtab.workflows.order import CommandTerms, Multitask, Order, RunConfig, RunTerms, RunWishes, StreamMode
 from trimtab.workflows.place import idempotency_key
 from trimtab.workflows.points import Point, points_of
 from trimtab.workflows.schemas import GraphSchemas
-from trimtab.workflows.threads import Changed, Threads
+from trimtab.workflows.threads import Changed, Threads, thread_name
+from trimtab.workflows.transports import in_process
 from trimtab.workflows.unsure import UnsureSteps
-from trimtab.workflows.values import facts_text, json_of
+from trimtab.workflows.values import facts_text, failure_of, json_of
 
 __all__ = [
+    "Allowance",
+    "AllowanceOf",
     "Assistant",
     "AssistantQuery",
     "Assistants",
@@ -45,7 +47,6 @@ __all__ = [
     "CronPlan",
     "Crons",
     "Embed",
-    "Engine",
     "ForkTerms",
     "Forks",
     "GraphSchemas",
@@ -56,7 +57,10 @@ __all__ = [
     "Multitask",
     "Order",
     "Point",
+    "Room",
+    "RunConfig",
     "RunTerms",
+    "RunWishes",
     "StreamMode",
     "TenantStore",
     "Threads",
@@ -64,6 +68,7 @@ __all__ = [
     "cancel_run",
     "default_id",
     "facts_text",
+    "failure_of",
     "idempotency_key",
     "in_process",
     "json_of",
@@ -71,5 +76,6 @@ __all__ = [
     "move_run",
     "points_of",
     "retry_run",
-    "terms_with",
+    "terms_of",
+    "thread_name",
 ]

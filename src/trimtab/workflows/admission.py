@@ -87,13 +87,15 @@ def admit(
 def _thread(row: WorkflowRunRow) -> ThreadRow:
     facts = msgspec.json.encode({"graph_id": row.workflow, "assistant_id": row.assistant}).decode()
     now = row.created_at
-    return ThreadRow(row.tenant, row.thread, row.user, row.workflow, facts, row.id, now, now)
+    return ThreadRow(row.tenant, row.thread, row.workflow, facts, row.id, now, now)
 
 
 def _enter(
     connection: Connection, order: Order, row: WorkflowRunRow
 ) -> tuple[WorkflowRunRow, list[WorkflowRunRow]]:
     """Go on with a thread: what it waited for is answered or withdrawn. The runs that are open in it."""
+    if order.makes_thread:
+        workflow_threads.add(connection, _thread(row))
     known = workflow_threads.lock(connection, row.tenant, order.thread)
     if known is None:
         raise NotFound(f"there is no thread {order.thread!r}", code="thread_not_found")

@@ -15,6 +15,7 @@ from trimtab.core import Clock
 from trimtab.core.errors import BadRequest, Conflict, Forbidden, NotFound
 from trimtab.store import AssistantRow, Database, workflow_assistants
 from trimtab.workflows.graphs import HostedGraph
+from trimtab.workflows.order import RunTerms, RunWishes
 from trimtab.workflows.schemas import GraphSchemas, schemas_of, subgraphs_of
 from trimtab.workflows.values import facts_text
 
@@ -260,15 +261,29 @@ def _unknown(assistant: str, graphs: Mapping[str, HostedGraph], version: int | N
     return NotFound(f"there is no {which} (workflows hosted here: {hosted})", param="assistant_id")
 
 
-def terms_with(
-    assistant: Assistant, config: Mapping[str, Any], context: Mapping[str, Any] | None
-) -> tuple[dict[str, Any], dict[str, Any] | None]:
-    """Config and context of a run: the assistant's, what the run brings put over it. Raises BadRequest."""
-    merged = {**assistant.config, **config}
+def terms_of(
+    assistant: Assistant,
+    wishes: RunWishes,
+    *,
+    streamed: bool,
+    on_completion: Literal["keep", "delete"],
+    models: tuple[str, ...],
+) -> RunTerms:
+    """The terms of a run: its wishes, put over what the assistant has of config and context. Raises BadRequest."""
+    config: dict[str, Any] = msgspec.to_builtins(wishes.config) or {}
     settings = {**_settings(assistant.config), **_settings(config)}
-    if settings:
-        merged["configurable"] = settings
-    return merged, {**assistant.context, **(context or {})} or None
+    modes = wishes.stream_mode or "values"
+    return RunTerms(
+        config={**assistant.config, **config, **({"configurable": settings} if settings else {})},
+        context={**assistant.context, **(wishes.context or {})} or None,
+        interrupt_before=wishes.interrupt_before,
+        interrupt_after=wishes.interrupt_after,
+        stream_mode=(modes,) if isinstance(modes, str) else modes,
+        stream_subgraphs=bool(wishes.stream_subgraphs),
+        streamed=streamed,
+        on_completion=on_completion,
+        models=models,
+    )
 
 
 def _settings(config: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -17,8 +17,9 @@ from sqlalchemy import Connection
 from trimtab.core import Clock, IdSource
 from trimtab.core.errors import BadRequest, CallError, NotFound, StoreUnavailable
 from trimtab.store import CronQuery, CronRow, Database, workflow_crons, workflow_threads
-from trimtab.workflows.assistants import Assistant, Assistants, terms_with
-from trimtab.workflows.order import Multitask, Order, RunTerms, StreamMode
+from trimtab.workflows.allowance import AllowanceOf, Room
+from trimtab.workflows.assistants import Assistant, Assistants, terms_of
+from trimtab.workflows.order import Order, RunWishes
 from trimtab.workflows.values import facts_text
 
 _LOOK_SECONDS = 1.0
@@ -28,18 +29,10 @@ _UNSET = msgspec.UNSET
 _log = logging.getLogger(__name__)
 
 
-class CronPayload(msgspec.Struct, frozen=True, omit_defaults=True):
+class CronPayload(RunWishes, frozen=True, omit_defaults=True):
     """What a cron's runs are given, as the SDK says it; `models` are those its maker's key may name."""
 
     input: Any = None
-    config: dict[str, Any] | None = None
-    context: dict[str, Any] | None = None
-    interrupt_before: list[str] | Literal["*"] | None = None
-    interrupt_after: list[str] | Literal["*"] | None = None
-    stream_mode: StreamMode | tuple[StreamMode, ...] | None = None
-    stream_subgraphs: bool | None = None
-    stream_resumable: bool | None = None
-    multitask_strategy: Multitask | None = None
     models: tuple[str, ...] = ()
 
 
@@ -88,12 +81,17 @@ class Crons:
         clock: Clock,
         ids: IdSource,
         start: Callable[[Order], Awaitable[object]],
+        allowance_of: AllowanceOf,
     ) -> None:
         self._database, self._assistants, self._clock, self._ids = database, assistants, clock, ids
-        self._start = start
+        self._start, self._room = start, Room("crons", workflow_crons.count_all, allowance_of)
 
     async def create(self, owner: CronOwner, plan: CronPlan) -> CronRow:
-        """A new cron. Raises NotFound for its assistant and its thread, BadRequest for a schedule without a time."""
+        """A new cron.
+
+        Raises NotFound for its assistant and its thread, BadRequest for a schedule without a time, Conflict where the
+        tenant has as many as it may.
+        """
         assistant = await self._assistants.resolve(owner.tenant, plan.assistant)
         now = self._clock.now()
         kept = {name: getattr(plan, name) for name in ("thread", "schedule", "timezone", "end_at", "enabled")}
@@ -117,8 +115,14 @@ class Crons:
                 f"{plan.schedule!r} is never due before the end; mend `schedule` or `end_time`",
                 param="schedule",
             )
-        await self._database.run(lambda connection: _add(connection, planned))
+        await self._database.run(lambda connection: self._add(connection, planned))
         return planned
+
+    def _add(self, connection: Connection, row: CronRow) -> None:
+        if row.thread and workflow_threads.find(connection, row.tenant, row.thread) is None:
+            raise NotFound(f"there is no thread {row.thread!r}; create it first", param="thread_id")
+        workflow_crons.add(connection, row)
+        self._room.require(connection, row.tenant)
 
     async def find(self, tenant: str, id: str) -> CronRow:
         """A cron of a tenant. Raises NotFound."""
@@ -264,15 +268,9 @@ def _limits(owner: CronOwner) -> dict[str, list[str]]:
 
 def _order(row: CronRow, assistant: Assistant) -> Order:
     payload = msgspec.json.decode(row.payload, type=CronPayload)
-    config, context = terms_with(assistant, payload.config or {}, payload.context)
-    modes = payload.stream_mode or "values"
-    terms = RunTerms(
-        config=config,
-        context=context,
-        interrupt_before=payload.interrupt_before,
-        interrupt_after=payload.interrupt_after,
-        stream_mode=(modes,) if isinstance(modes, str) else modes,
-        stream_subgraphs=bool(payload.stream_subgraphs),
+    terms = terms_of(
+        assistant,
+        payload,
         streamed=bool(payload.stream_resumable),
         on_completion="keep" if row.thread else row.on_completed,
         models=payload.models,
@@ -291,12 +289,6 @@ def _order(row: CronRow, assistant: Assistant) -> Order:
         multitask=payload.multitask_strategy or "enqueue",
         origin=f"cron:{row.id}",
     )
-
-
-def _add(connection: Connection, row: CronRow) -> None:
-    if row.thread and workflow_threads.find(connection, row.tenant, row.thread) is None:
-        raise NotFound(f"there is no thread {row.thread!r}; create it first", param="thread_id")
-    workflow_crons.add(connection, row)
 
 
 def _there(row: CronRow | None, id: str) -> CronRow:

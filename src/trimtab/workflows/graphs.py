@@ -21,9 +21,9 @@ from langgraph.pregel import Pregel
 from langgraph.store.base import BaseStore
 
 from trimtab.core.errors import ConfigError
-from trimtab.workflows.bubbling import listening
 from trimtab.workflows.lease import Guarded
 from trimtab.workflows.place import RUN
+from trimtab.workflows.question import listening
 
 Graph: TypeAlias = Pregel[Any, Any, Any, Any]
 _DIGEST_LENGTH = 12

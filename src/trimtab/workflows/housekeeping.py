@@ -6,9 +6,8 @@ Each process has the task, the worker that lives longest does the work; two of t
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from functools import partial
-from typing import Protocol
 
 import msgspec
 from sqlalchemy import Connection
@@ -28,19 +27,11 @@ from trimtab.workflows.items import sweep_items
 _DAY_SECONDS = 86_400.0
 _LOOK_SECONDS = 5.0
 _ROUND_SECONDS = 300.0
-_EVENT_SECONDS = _LEG_SECONDS = 3600.0
+_EVENT_SECONDS = 3600.0
 _BREATH_SECONDS = 0.02
-_MOST_RUNS, _MOST_THREADS, _MOST_ROWS, _MOST_LEGS = 50, 10, 200, 200
+_MOST_RUNS, _MOST_THREADS, _MOST_ROWS = 50, 10, 200
 _MOST_HEARD = 200
 _log = logging.getLogger(__name__)
-
-
-class LegBook(Protocol):
-    """What the durable engine keeps of legs."""
-
-    async def forget(self, before: float, living: Collection[str], most: int) -> int:
-        """Delete up to `most` legs that were over before a moment or whose worker is not living; returns how many."""
-        ...
 
 
 class Tidied(msgspec.Struct, frozen=True):
@@ -48,17 +39,14 @@ class Tidied(msgspec.Struct, frozen=True):
 
     runs: int = 0
     threads: int = 0
-    legs: int = 0
     items: int = 0
 
 
 class Housekeeping:
     """Constructed by `app/`. `run` is its task; `prune` and `tidy` are what it does."""
 
-    def __init__(
-        self, settings: HostingSettings, database: Database, legs: LegBook, worker: str, clock: Clock
-    ) -> None:
-        self._settings, self._database, self._legs = settings, database, legs
+    def __init__(self, settings: HostingSettings, database: Database, worker: str, clock: Clock) -> None:
+        self._settings, self._database = settings, database
         self._worker, self._clock = worker, clock
         self._looked_at, self._events_until = clock.now() - _EVENT_SECONDS, 0.0
 
@@ -127,7 +115,7 @@ class Housekeeping:
             await self._drop_events(state, until)
         self._events_until = until - _ROUND_SECONDS
         items = await sweep_items(self._database)
-        tidied = Tidied(runs, threads, await self._forget_legs(now - _LEG_SECONDS), items)
+        tidied = Tidied(runs, threads, items)
         if tidied != Tidied():
             _log.info("tidied up: %s", tidied)
         return tidied
@@ -148,10 +136,3 @@ class Housekeeping:
             )
             after = await self._database.run(part)
             await asyncio.sleep(_BREATH_SECONDS)
-
-    async def _forget_legs(self, before: float) -> int:
-        total, living = 0, await self._living()
-        while done := await self._legs.forget(before, living, _MOST_LEGS):
-            total += done
-            await asyncio.sleep(_BREATH_SECONDS)
-        return total

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 
 import msgspec
 from langgraph.store.base import (
@@ -29,9 +30,10 @@ from sqlalchemy import Connection
 
 from trimtab.core.errors import BadRequest, StoreUnavailable
 from trimtab.store import Database, ItemRow, workflow_items, workflow_workers
-from trimtab.workflows.inprocess import BlockedLoop
+from trimtab.workflows.allowance import Room
 from trimtab.workflows.likeness import Embed, Likeness, Place, vectors_of
 from trimtab.workflows.matching import fits
+from trimtab.workflows.transports import BlockedLoop
 
 _AWAY_SECONDS = 0.5
 _ANSWER_SECONDS = 10.0
@@ -64,8 +66,8 @@ class TenantStore(BaseStore):
                 _log.warning("the store waits for the database: %s", error)
             await asyncio.sleep(_AWAY_SECONDS)
 
-    async def at_once(self, ops: Iterable[Op]) -> list[Result]:
-        """`abatch` that raises StoreUnavailable too."""
+    async def at_once(self, ops: Iterable[Op], room: Room | None = None) -> list[Result]:
+        """`abatch` that raises StoreUnavailable too, and Conflict where there is no `room` for what is put."""
         listed = list(ops)
         work = await asyncio.to_thread(self._prepared, listed) if self._embed else self._prepared(listed)
         if work.reads:
@@ -75,7 +77,7 @@ class TenantStore(BaseStore):
             except TimeoutError as error:
                 raise StoreUnavailable(f"no answer within {_ANSWER_SECONDS:g} s") from error
         if work.writes:
-            await self._database.run(work.write)
+            await self._database.run(partial(work.write, room=room))
         return work.results
 
     def batch(self, ops: Iterable[Op]) -> list[Result]:
@@ -143,8 +145,8 @@ class _Work:
         now = workflow_workers.time_now(connection)
         self.results = [self._read(connection, op, now) for op in self._ops]
 
-    def write(self, connection: Connection) -> None:
-        """Put, delete, and let the time of what was used begin anew."""
+    def write(self, connection: Connection, room: Room | None = None) -> None:
+        """Put, delete, and let the time of what was used begin anew. Raises Conflict where there is no `room`."""
         now = workflow_workers.time_now(connection)
         workflow_items.refresh(connection, self._tenant, self._used, now)
         put = list(zip(self._puts, self._values, strict=True))
@@ -156,6 +158,8 @@ class _Work:
             if value is not None
         ]
         workflow_items.put(connection, rows, now)
+        if rows and room is not None:
+            room.require(connection, self._tenant)
 
     def _read(self, connection: Connection, op: Op, now: float) -> Result:
         if isinstance(op, GetOp):
@@ -240,7 +244,7 @@ def _check(op: Op) -> None:
 def _json_of(op: PutOp) -> bytes | None:
     try:
         return None if op.value is None else msgspec.json.encode(op.value)
-    except (TypeError, ValueError, RecursionError) as error:
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise BadRequest(f"the value of {op.key!r} is no JSON: {error}", param="value") from error
 
 

@@ -12,7 +12,7 @@ from langgraph.runtime import RunControl
 from trimtab.core import Clock
 from trimtab.store import WorkflowRunRow, WorkflowState, workflow_claims
 from trimtab.workflows.batch import LostRun
-from trimtab.workflows.begin import config_of, given_of
+from trimtab.workflows.beginning import config_of, given_of
 from trimtab.workflows.graphs import Graph
 from trimtab.workflows.order import RunTerms
 from trimtab.workflows.place import RUN, RunPlace

@@ -1,6 +1,6 @@
 """What is asked of the host: a run of a workflow, and the terms it is driven on."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -27,6 +27,28 @@ class CommandTerms(msgspec.Struct, frozen=True, omit_defaults=True):
     goto: Any = None
 
 
+class RunConfig(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What of LangGraph's `RunnableConfig` a client may say."""
+
+    configurable: dict[str, Any] = {}
+    metadata: dict[str, Any] = {}
+    tags: list[str] = []
+    recursion_limit: Annotated[int, msgspec.Meta(ge=1, le=100_000)] | None = None
+
+
+class RunWishes(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What the SDKs say of how a run is driven, of a cron's runs as of one that begins now."""
+
+    config: RunConfig | None = None
+    context: dict[str, Any] | None = None
+    interrupt_before: list[str] | Literal["*"] | None = None
+    interrupt_after: list[str] | Literal["*"] | None = None
+    stream_mode: StreamMode | tuple[StreamMode, ...] | None = None
+    stream_subgraphs: bool | None = None
+    stream_resumable: bool | None = None
+    multitask_strategy: Multitask | None = None
+
+
 class RunTerms(msgspec.Struct, frozen=True, omit_defaults=True):
     """How a run is driven, beside its input. `checkpoint` is the id of the one to begin at, '' for the latest;
     `streamed` runs keep their events, of `stream_mode`, for whoever listens; `models` are those the asking key may
@@ -49,8 +71,9 @@ class RunTerms(msgspec.Struct, frozen=True, omit_defaults=True):
 class Order(msgspec.Struct, frozen=True):
     """A run that is asked for.
 
-    `input` and `metadata` are JSON; `deadline` and `begin_at` are epoch seconds; `thread`: '' is a new one; `waits`:
-    it may begin later; `origin` says what asked, e.g. `cron:ID` or `fork:RUN`.
+    `input` and `metadata` are JSON; `deadline` and `begin_at` are epoch seconds; `thread`: '' is a new one; where it
+    `makes_thread`, one that is not there is made; `waits`: it may begin later; `origin` says what asked, e.g. `cron:ID`
+    or `fork:RUN`.
     """
 
     workflow: str
@@ -62,6 +85,7 @@ class Order(msgspec.Struct, frozen=True):
     deadline: float | None = None
     waits: bool = False
     thread: str = ""
+    makes_thread: bool = False
     assistant: str = ""
     terms: RunTerms = RunTerms()
     metadata: bytes = b"{}"

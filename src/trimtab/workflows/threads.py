@@ -5,7 +5,7 @@ A thread's state is its graph's: the graph of the workflow that ran in it last, 
 
 import re
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from functools import partial
 from typing import Any
 
@@ -21,9 +21,11 @@ from trimtab.store import (
     FoundThread,
     ThreadQuery,
     ThreadRow,
+    WorkflowRunRow,
     workflow_runs,
     workflow_threads,
 )
+from trimtab.workflows.allowance import AllowanceOf, Room
 from trimtab.workflows.graphs import Graph, HostedGraph
 from trimtab.workflows.saver import StateSaver
 from trimtab.workflows.values import facts_text
@@ -43,26 +45,45 @@ class Changed(msgspec.Struct, frozen=True):
 class Threads:
     """Constructed by `app/`. Every method raises StoreUnavailable, and NotFound for another tenant's thread."""
 
-    def __init__(self, database: Database, graphs: Mapping[str, HostedGraph], clock: Clock) -> None:
+    def __init__(
+        self,
+        database: Database,
+        graphs: Mapping[str, HostedGraph],
+        clock: Clock,
+        allowance_of: AllowanceOf,
+    ) -> None:
         self._database, self._graphs, self._clock = database, graphs, clock
+        self._room = Room("threads", workflow_threads.count_all, allowance_of)
+
+    def made_by(self, connection: Connection, run: WorkflowRunRow) -> None:
+        """A run is let in that makes its thread where it is not there. Raises Conflict where it did and there is no
+        room for it."""
+        thread = workflow_threads.find(connection, run.tenant, run.thread)
+        if thread is not None and thread.row.created_at == run.created_at:
+            self._room.require(connection, run.tenant)
 
     async def create(
         self,
         tenant: str,
-        user: str,
         id: str = "",
         metadata: Mapping[str, Any] | None = None,
         minutes: float | None = None,
     ) -> tuple[FoundThread, bool]:
-        """A new thread, kept for `minutes`; or the one of that name, and False. Raises BadRequest."""
-        id = id or str(uuid.uuid4())
-        if not _NAME.fullmatch(id):
-            raise BadRequest(
-                f"a thread's id is up to 128 of A-Z a-z 0-9 . _ : -, not {id[:40]!r}", param="thread_id"
-            )
+        """A new thread, kept for `minutes`; or the one of that name, and False.
+
+        Raises BadRequest, Conflict where the tenant has as many as it may.
+        """
+        id = thread_name(id or str(uuid.uuid4()))
         now, facts = self._clock.now(), facts_text(metadata or {})
-        row = ThreadRow(tenant, id, user, "", facts, "", now, now, _end(now, minutes))
-        is_new = await self._database.run(lambda connection: workflow_threads.add(connection, row))
+        row = ThreadRow(tenant, id, "", facts, "", now, now, _end(now, minutes))
+
+        def work(connection: Connection) -> bool:
+            is_new = workflow_threads.add(connection, row)
+            if is_new:
+                self._room.require(connection, tenant)
+            return is_new
+
+        is_new = await self._database.run(work)
         return await self.find(tenant, id), is_new
 
     async def find(self, tenant: str, id: str) -> FoundThread:
@@ -109,6 +130,19 @@ class Threads:
 
         await self._database.run(work)
 
+    async def prune(self, tenant: str, ids: Iterable[str]) -> tuple[int, list[str]]:
+        """Delete those of the threads that are there and in which no run is driven; how many, and which are busy."""
+        deleted, busy = 0, []
+        for id in ids:
+            try:
+                await self.delete(tenant, id)
+                deleted += 1
+            except NotFound:
+                continue
+            except Conflict:
+                busy.append(id)
+        return deleted, busy
+
     async def delete_of(self, tenant: str, assistant: str) -> None:
         """Delete the threads that an assistant made. Raises Conflict while a run is driven in one."""
         query = ThreadQuery(metadata={"assistant_id": assistant}, limit=_MOST_HISTORY)
@@ -117,7 +151,8 @@ class Threads:
                 await self.delete(tenant, one.row.id)
 
     async def copy(self, tenant: str, id: str) -> FoundThread:
-        """A new thread with the same past. Raises Conflict while a run is driven in the old one."""
+        """A new thread with the same past. Raises Conflict while a run is driven in the old one, and where the tenant
+        has as many threads as it may."""
         old, new = await self.find(tenant, id), str(uuid.uuid4())
         row = msgspec.structs.replace(
             old.row, id=new, latest_run="", created_at=self._clock.now(), updated_at=self._clock.now()
@@ -128,6 +163,7 @@ class Threads:
             if workflow_runs.standing_in(connection, tenant, id, ("running",)):
                 raise Conflict(f"thread {id!r} is busy; copy it when its run is over")
             workflow_threads.lay(connection, row)
+            self._room.require(connection, tenant)
             workflow_threads.copy_past(connection, tenant, id, new)
 
         await self._database.run(work)
@@ -188,6 +224,15 @@ class Threads:
         if hosted is None:
             return None
         return hosted.graph.copy(update={"checkpointer": StateSaver(self._database, tenant, id)})
+
+
+def thread_name(id: str) -> str:
+    """The id, where it may be a thread's. Raises BadRequest."""
+    if not _NAME.fullmatch(id):
+        raise BadRequest(
+            f"a thread's id is up to 128 of A-Z a-z 0-9 . _ : -, not {id[:40]!r}", param="thread_id"
+        )
+    return id
 
 
 def _at(thread: str, checkpoint: str, namespace: str) -> RunnableConfig:

@@ -12,8 +12,8 @@ from trimtab.core.errors import Forbidden, Unsure
 from trimtab.store import Database, workflow_questions
 from trimtab.wire import read_reply
 from trimtab.workflows.batch import patiently
-from trimtab.workflows.bubbling import ask
 from trimtab.workflows.place import CallName
+from trimtab.workflows.question import ask
 
 _json = msgspec.json.Encoder()
 Question = dict[str, object]

@@ -7,7 +7,8 @@ import msgspec
 
 from trimtab.core.errors import BadRequest
 
-_json = msgspec.json.Encoder(enc_hook=lambda value: _plain(value))
+_MOST_BITS = 63
+_json = msgspec.json.Encoder(enc_hook=lambda value: _with_text_keys(_plain(value)))
 
 
 def input_of(text: bytes) -> object:
@@ -19,8 +20,15 @@ def input_of(text: bytes) -> object:
 
 
 def json_of(value: object) -> bytes:
-    """A graph's values as JSON: messages and models as their fields, what JSON has no word for as text."""
+    """A graph's values as JSON: messages and models as their fields, what JSON has no word for as text, whole numbers
+    of any size exactly."""
     return _json.encode(_with_text_keys(value))
+
+
+def failure_of(error: str) -> dict[str, str]:
+    """A run's error as the SDKs read it: of which kind, and what it says."""
+    kind, _, message = error.partition(": ")
+    return {"error": kind, "message": message or kind}
 
 
 def facts_text(facts: Mapping[str, Any]) -> str:
@@ -55,4 +63,15 @@ def _with_text_keys(value: object) -> object:
         }
     if type(value) in (list, tuple):
         return [_with_text_keys(inner) for inner in value]  # type: ignore[attr-defined]
+    if type(value) is int and value.bit_length() > _MOST_BITS:
+        return msgspec.Raw(_digits(value))
     return value
+
+
+def _digits(value: int) -> bytes:
+    """A whole number that msgspec does not write, exactly; one too long even for Python's own words as hexadecimal
+    text."""
+    try:
+        return str(value).encode()
+    except ValueError:
+        return f'"{value:#x}"'.encode()
