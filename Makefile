@@ -1,4 +1,4 @@
-.PHONY: install demo test test-npm test-vllm lint chaos bench-gateway bench-whatif bench-workflows docs clean
+.PHONY: install demo test test-npm test-vllm lint chaos bench-gateway bench-scheduling bench-whatif bench-workflows docs clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -52,6 +52,9 @@ bench-gateway: $(VENV)/.installed-dev
 
 bench-whatif: $(VENV)/.installed-dev
 	$(BIN)/python -m bench.whatif $(BENCH_FLAGS)
+
+bench-scheduling: $(VENV)/.installed-dev
+	$(BIN)/python -m bench.scheduling $(BENCH_FLAGS)
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -34,7 +34,11 @@ POOLS = (
     (HALF, 8, 4, "default"),
     (KNEE, 16, 0, "prefix_load"),
     (KNEE, 13, 0, "default"),
+    (KNEE, 12, 0, "default"),
     (KNEE, 12, 2, "default"),
+    (KNEE, 11, 2, "default"),
+    (KNEE, 11, 3, "default"),
+    (KNEE, 10, 4, "default"),
     (KNEE, 12, 4, "prefix_load"),
     (KNEE, 12, 4, "default"),
     (KNEE, 12, 4, "thrifty"),
@@ -178,7 +182,8 @@ def pools(quick: bool, seeds: int) -> list[dict[str, object]]:
             print(f"- no mixed pool here keeps {KNEE_SLO:.0%} in SLO at {load:g} knees: MISSED")
             continue
         best = min(able, key=lambda key: median(table[key], DOLLARS))
-        said = f"{DOLLARS} at {load:g} knees: {best[1]} fp16 + {best[2]} fp8, {best[3]}, against 16 fp16, prefix_load"
+        pool = f"{best[1]} fp16 + {best[2]} fp8, {best[3]}"
+        said = f"$ per 1,000 in SLO at {load:g} knees: {pool}, against 16 fp16, prefix_load"
         found.append(claim(said, 0.25, table[best], base, DOLLARS))
     return found
 

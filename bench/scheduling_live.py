@@ -3,8 +3,8 @@
     python -m bench.scheduling_live [--policies round_robin,prefix_load,default] [--seconds 240] [--haste 4] [--load 1]
 
 The engines are *simulated* (they keep time by the model that the simulator uses) but the gateway, its scheduler, the
-sockets and the client are real. Reads `$TRIMTAB_DATA/agent_steps/service.jsonl.gz` (default `../shared/data`). Seconds are
-the engines' own, which run `--haste` times faster than the wall's, so that what the gateway costs counts as many times.
+sockets and the client are real. Reads `$TRIMTAB_DATA/agent_steps/service.jsonl.gz` (default `../shared/data`).
+Seconds are the engines' own, which run `--haste` times faster than the wall's; so much more does the gateway's cost count.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 
 COUNT = 4
 CLUSTER = Cluster(
-    server=(ServerSettings(gpu="H100", gpus=4, count=COUNT),), workload=WorkloadSettings(seconds=240.0)
+    server=(ServerSettings(gpu="A100", gpus=4, count=COUNT),), workload=WorkloadSettings(seconds=240.0)
 )
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _BYTES_A_TOKEN = 4
@@ -128,7 +128,7 @@ class Player:
         plan = job.plan
         system = self._systems.setdefault(plan.system, self._made(plan.system_tokens))
         known = self._prompts.get(job.context, system[: plan.system_tokens * _BYTES_A_TOKEN])
-        kept = known[: plan.shared_tokens * _BYTES_A_TOKEN]
+        kept = known[: max(plan.shared_tokens, plan.system_tokens) * _BYTES_A_TOKEN]
         prompt = kept + self._made(plan.input_tokens - len(kept) // _BYTES_A_TOKEN)
         self._prompts[job.context] = prompt
         return prompt
@@ -187,15 +187,20 @@ def engines(haste: float) -> Iterator[list[int]]:
 def gateway(folder: Path, ports: Sequence[int], policy: str, haste: float) -> Iterator[str]:
     """A Trimtab over the engines; its URL."""
     speed = CLUSTER.profiles()[0].speed
-    text = f'[server]\ndata = "{folder / policy}"\n[traces]\ncontent = "drop"\n[scheduling]\npolicy = "{policy}"\n'
+    text = (
+        f'[server]\ndata = "{folder / policy}"\n[traces]\ncontent = "drop"\n[scheduling]\npolicy = "{policy}"\n'
+        '[[tenant]]\nname = "*"\nmax_queued = 100000\n'
+    )
     for number, port in enumerate(ports):
         text += (
             f'[[endpoint]]\nname = "engine{number}"\nurl = "http://127.0.0.1:{port}/v1"\nmodels = ["simulated"]\n'
             f"price = {{ input = 1.0, output = 3.0 }}\nconcurrency = {CLUSTER.server[0].most_calls}\n"
+            "max_queued = 100000\n"
             "timeouts = { total = 3600, first_token = 3600 }\n"
             f"[endpoint.speed]\nprompt_tokens_per_second = {haste / speed.prefill_seconds}\n"
             f"token_seconds = {speed.base_seconds / haste}\ncall_seconds = {speed.call_seconds / haste}\n"
-            f"context_seconds = {speed.context_seconds / haste}\nattention_seconds = {speed.attention_seconds / haste}\n"
+            f"context_seconds = {speed.context_seconds / haste}\n"
+            f"attention_seconds = {speed.attention_seconds / haste}\n"
         )
     config = folder / f"{policy.replace('+', '-')}.toml"
     config.write_text(text)

@@ -11,6 +11,7 @@ def test_the_exports_of_the_room_are_these():
         "Inbound",
         "Journey",
         "Onlooker",
+        "Placing",
         "PlainReply",
         "Recording",
         "Reply",

@@ -153,3 +153,37 @@ async def test_streamed_and_plain_calls_teach_how_fast_an_endpoint_is(serve, ups
 async def test_an_unknown_policy_is_told_with_its_line(serve, upstream):
     with pytest.raises(ConfigError, match=r"sheduled.*default"):
         await serve('[scheduling]\npolicy = "sheduled"\n' + endpoint(upstream))
+
+
+SPILL = "[workflow.work]\nspill_usd = {usd}\n"
+DEAR = "external = true\nprice = {{ input = 2.0, output = 20.0 }}\n[endpoint.speed]\ntoken_seconds = {speed}"
+
+
+def spilling(own, other, usd, speed=0.001):
+    slow = "concurrency = 1\n[endpoint.speed]\ntoken_seconds = 1.0"
+    text = DEFAULT + endpoint(own, "own", more=slow)
+    return text + endpoint(other, "other", more=DEAR.format(speed=speed)) + SPILL.format(usd=usd)
+
+
+LATE = {"x-trimtab-workflow": "work", "x-trimtab-run": "r1", "x-trimtab-timeout-seconds": "5"}
+
+
+async def test_a_run_that_would_be_late_spills_as_far_as_it_may_pay(serve, upstreams):
+    own, other = await upstreams(), await upstreams()
+    served = await serve(spilling(own, other, 0.0015))
+    where = [(await served.post(ask(), headers=LATE)).headers["x-trimtab-endpoint"] for _ in range(8)]
+    assert where[0] == "other"
+    assert where[-1] == "own"
+    entries = await served.entries()
+    spent = sum(row.nanodollars for row in entries if row.endpoint == "other")
+    assert 0 < spent <= 1_500_000
+
+
+async def test_without_leave_nothing_spills(serve, upstreams):
+    own, other = await upstreams(), await upstreams()
+    served = await serve(spilling(own, other, 0))
+    for _ in range(3):
+        assert (await served.post(ask(), headers=LATE)).headers["x-trimtab-endpoint"] == "own"
+    relaxed = {"x-trimtab-workflow": "work", "x-trimtab-run": "r2"}
+    assert (await served.post(ask(), headers=relaxed)).headers["x-trimtab-endpoint"] == "own"
+    assert not other.seen

@@ -6,8 +6,10 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 
 from trimtab.pool.engines import READERS, EngineReport
+from trimtab.pool.engines.exposition import Exposition
 
 VLLM = b"""\
 # HELP vllm:num_requests_running Number of requests in model execution batches.
@@ -104,6 +106,23 @@ def test_labels_with_quotes_and_braces_are_read_as_they_stand():
 def test_numbers_that_are_none_are_passed_over():
     page = b"vllm:num_requests_running 1\nvllm:kv_cache_usage_perc NaN\nvllm:num_requests_waiting x\n"
     assert read("vllm", metrics=page).kv_used is None
+
+
+@given(st.lists(st.tuples(st.text(max_size=8), st.integers(0, 10**6)), unique_by=lambda each: each[0]))
+def test_a_page_is_read_as_prometheus_writes_it(calls):
+    registry = CollectorRegistry()
+    running = Gauge("vllm:num_requests_running", "Now.", ["model_name"], registry=registry)
+    hits = Counter("vllm:prefix_cache_hits", "Ever.", ["model_name"], registry=registry)
+    for name, count in calls:
+        running.labels(name).set(count)
+        hits.labels(name).inc(count)
+    page = Exposition(
+        generate_latest(registry), ("vllm:num_requests_running", "vllm:prefix_cache_hits", "vllm:prefix")
+    )
+    assert page.count("vllm:num_requests_running") == (sum(count for _, count in calls) if calls else None)
+    told = [(labels["model_name"], value) for labels, value in page.samples("vllm:prefix_cache_hits")]
+    assert sorted(told) == sorted(calls)
+    assert page.samples("vllm:prefix") == []
 
 
 def at(hits, tokens, share=None):

@@ -75,9 +75,9 @@ async def test_a_silent_engine_is_left_after_a_bounded_time_and_its_report_stays
     report = await scraper.scrape("main")
     engine.silent = True
     began = asyncio.get_running_loop().time()
-    with pytest.raises(UpstreamError, match=r"no answer within 0\.2 s"):
+    with pytest.raises(UpstreamError, match=r"no answer within 1 s"):
         await scraper.scrape("main")
-    assert asyncio.get_running_loop().time() - began < 1.0
+    assert asyncio.get_running_loop().time() - began < 2.0
     assert scraper.latest("main") is report
 
 

@@ -2,5 +2,15 @@ from trimtab import pool
 
 
 def test_the_exports_of_the_room_are_these():
-    assert pool.__all__ == ["Answer", "Endpoint", "Http", "MachineCost", "Patience", "Pool"]
+    assert pool.__all__ == [
+        "Answer",
+        "Ask",
+        "Endpoint",
+        "Http",
+        "MachineCost",
+        "Patience",
+        "Pool",
+        "Scheduler",
+        "Seat",
+    ]
     assert all(hasattr(pool, name) for name in pool.__all__)

@@ -5,8 +5,8 @@ nothing here speaks of power cuts. At the end every run that was let in is done;
 result stood in the store; the ledger is never below what the endpoint billed, exact wherever the process
 lived, and nothing is held.
 
-TRIMTAB_STORM_RUNS=200 TRIMTAB_STORM_BLOWS=24 is what `make chaos` plays; with TRIMTAB_STORM_OUTAGE=30 the database is away
-for 30 seconds each time.
+TRIMTAB_STORM_RUNS=200 TRIMTAB_STORM_BLOWS=24 is what `make chaos` plays; with TRIMTAB_STORM_OUTAGE=30 the
+database is away for 30 seconds each time.
 """
 
 import asyncio

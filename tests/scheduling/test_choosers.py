@@ -110,6 +110,8 @@ def test_the_prefix_book_forgets_what_no_longer_fits_and_what_was_denied():
     assert book.hits((("system", 300), ("one", 700))) == {0: 700}
     book.put(0, (("system", 300), ("two", 900)))
     assert book.hits((("system", 300), ("one", 800))) == {0: 300}
+    assert book.hit(0, (("system", 300), ("two", 900))) == 900
+    assert book.hit(1, (("system", 300),)) == 0
     book.correct(0, (("system", 300), ("two", 900)), 300)
     assert book.hits((("system", 300), ("two", 900))) == {0: 300}
     book.clear(0)

@@ -80,7 +80,14 @@ class House:
         self.roster = Roster(registry, database, silence=partial(silence_of, settings))
         self.onlooker = Onlooker(settings, self.roster)
         self.watchers = build_watchers(
-            settings, self.pool, self.engines, self.ledger, self.writer, self.roster
+            settings,
+            self.pool,
+            self.scheduler,
+            clock,
+            self.engines,
+            self.ledger,
+            self.writer,
+            self.roster,
         )
         self.dispatch = self._dispatch(settings, ids)
         runs = RunDoor(self.keyring, self.ledger, self.writer, database, clock)
@@ -210,6 +217,6 @@ def _scheduler(loaded: Loaded, pool: Pool, clock: Clock) -> Scheduler | None:
     if not settings.policy:
         return None
     try:
-        return Scheduler(settings, pool.endpoints, clock)
+        return Scheduler(settings, pool.endpoints, pool.price, clock)
     except ConfigError as error:
         raise loaded.source.error(("scheduling", "policy"), error.message) from error

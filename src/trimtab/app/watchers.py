@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 from trimtab.config import Settings
 from trimtab.controllers import Host, Roster
-from trimtab.core import CallRecord
+from trimtab.core import CallRecord, Clock
 from trimtab.ledger import Ledger
-from trimtab.pool import Pool
+from trimtab.pool import Pool, Replicas, Scheduler
 from trimtab.pool.engines import Engines
 from trimtab.store import Writer
 from trimtab.traces import ControllerFigures, EngineFigures, Gauges, Metrics, Spans
@@ -26,14 +26,23 @@ class Watchers:
 
 
 def build_watchers(
-    settings: Settings, pool: Pool, engines: Engines, ledger: Ledger, writer: Writer, roster: Roster
+    settings: Settings,
+    pool: Pool,
+    scheduler: Scheduler | None,
+    clock: Clock,
+    engines: Engines,
+    ledger: Ledger,
+    writer: Writer,
+    roster: Roster,
 ) -> Watchers:
     """The watchers the settings ask for. Raises ConfigError."""
     endpoints = pool.endpoints.values()
+    replicas = None if scheduler is None else Replicas(settings.scheduling.autoscale, scheduler, clock)
     gauges = Gauges(
         in_flight=lambda: {endpoint.name: endpoint.in_flight for endpoint in endpoints},
-        queued=lambda: {endpoint.name: len(endpoint.queue) for endpoint in endpoints},
+        queued=lambda: _queued(pool, scheduler),
         breaker_open=lambda: {endpoint.name: not endpoint.available for endpoint in endpoints},
+        desired_replicas=lambda: {} if replicas is None else replicas.desired,
         open_holds=lambda: ledger.open_holds,
         journal_lag_bytes=lambda: writer.lag_bytes,
         database_up=lambda: writer.available,
@@ -45,6 +54,11 @@ def build_watchers(
     telemetry = settings.telemetry
     spans = Spans(telemetry, settings.endpoint) if telemetry.otlp_endpoint else None
     return Watchers(Metrics(gauges), spans)
+
+
+def _queued(pool: Pool, scheduler: Scheduler | None) -> dict[str, float]:
+    held = {} if scheduler is None else scheduler.waiting
+    return {name: len(endpoint.queue) + held.get(name, 0) for name, endpoint in pool.endpoints.items()}
 
 
 def _figures(state: str, host: Host) -> ControllerFigures:

@@ -11,6 +11,7 @@ from trimtab.config.example import example_toml
 from trimtab.config.load import Loaded, load, load_settings, load_text, parse
 from trimtab.config.prices import PriceTable, is_private, price_of, prices_of, published_name
 from trimtab.config.settings import (
+    AutoscaleSettings,
     BreakerSettings,
     BudgetSettings,
     ClassifySettings,
@@ -44,6 +45,7 @@ from trimtab.config.source import Key, Source
 
 __all__ = [
     "SHIPPED_POLICIES",
+    "AutoscaleSettings",
     "BreakerSettings",
     "BudgetSettings",
     "ClassifySettings",

@@ -7,6 +7,20 @@ from msgspec import Meta
 from trimtab.config.table import Positive, Seconds, Share, Table
 
 
+class AutoscaleSettings(Table, frozen=True):
+    """`[scheduling.autoscale]`: by what `trimtab_desired_replicas` is worked out, for each kind of endpoint."""
+
+    least: Annotated[Positive, Meta(description="Replicas at least.")] = 1
+    most: Annotated[Positive, Meta(description="Replicas at most.")] = 64
+    wait_seconds: Annotated[Seconds, Meta(description="A predicted wait that is still good.")] = 2.0
+    late_share: Annotated[Share, Meta(description="Share of open runs that may be past their deadline.")] = (
+        0.1
+    )
+    calls_each: Annotated[float, Meta(gt=0, description="Calls at once that one replica serves well.")] = 12.0
+    cool_down_seconds: Annotated[Seconds, Meta(description="Before one fewer is asked for.")] = 180.0
+    cold_start_seconds: Annotated[Seconds, Meta(description="What a new replica takes to begin.")] = 120.0
+
+
 class SchedulingSettings(Table, frozen=True):
     """`[scheduling]`: which endpoint serves a call among those of its model, and whose turn it is."""
 
@@ -19,6 +33,9 @@ class SchedulingSettings(Table, frozen=True):
     ] = ""
     max_waiting: Annotated[Positive, Meta(description="Calls that may wait in all, in each process.")] = (
         10_000
+    )
+    autoscale: Annotated[AutoscaleSettings, Meta(description="How many replicas to wish for.")] = (
+        AutoscaleSettings()
     )
     wait_seconds: Annotated[
         Seconds, Meta(description="A wait of so long before a first token tells that an engine queues.")

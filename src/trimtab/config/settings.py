@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from trimtab.config.scheduling import SchedulingSettings, SpeedSettings, StepSettings
+from trimtab.config.scheduling import AutoscaleSettings, SchedulingSettings, SpeedSettings, StepSettings
 from trimtab.config.serving import (
     BreakerSettings,
     EndpointSettings,
@@ -36,6 +36,7 @@ from trimtab.config.terms import (
 )
 
 __all__ = [
+    "AutoscaleSettings",
     "BreakerSettings",
     "BudgetSettings",
     "ClassifySettings",

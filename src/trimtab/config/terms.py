@@ -231,6 +231,10 @@ class WorkflowSettings(Table, frozen=True):
         str, Meta(description="Model that calls go to which the gate controller escalates.")
     ] = ""
     tools: Annotated[WorkflowToolSettings, Meta(description="What may be called.")] = WorkflowToolSettings()
+    spill_usd: Annotated[
+        Usd,
+        Meta(description="What a run may spend on `external` endpoints when it would be late; 0: nothing."),
+    ] = 0.0
     step: Annotated[
         dict[str, StepSettings], Meta(description="What the calls of a step ask of endpoints.")
     ] = msgspec.field(default_factory=dict)

@@ -4,10 +4,13 @@ Every way out of here (answer, refusal, broken stream, timeout, client gone) end
 gives the place back.
 """
 
+from collections.abc import Callable
+
 from trimtab.core import PlannedAttempt
 from trimtab.core.errors import DeadlineExceeded, UpstreamError
 from trimtab.dispatch.form import Form, form_of
 from trimtab.dispatch.outgoing import endpoint_body, endpoint_headers
+from trimtab.dispatch.passing import NOTHING_KNOWN, Known
 from trimtab.dispatch.promise import worst_nanodollars
 from trimtab.dispatch.reckoning import LET_GO_TOKENS, UNSEEN_TOKENS, Bill, Heard, Reckoner
 from trimtab.dispatch.refusal import LOST_HEDGE, is_endpoint_fault, reason_of, refusal_of
@@ -36,7 +39,14 @@ class Attempt:
         self._money = Settlement(desk, visit, endpoint, planned, self.offer)
         self._reckoner = Reckoner(visit, endpoint, self.form, self.offer)
         self._answer: Answer | None = None
+        self._release: Callable[[], None] = _nothing
         self._seat, self._inside = seat, seat is not None
+
+    @property
+    def _known(self) -> Known:
+        """What the scheduler knows of the call, for the engine."""
+        seat = self._seat
+        return NOTHING_KNOWN if seat is None else Known(seat.rank, seat.demand.output_tokens)
 
     async def begin(self) -> Answer:
         """Wait for a place, hold the worst case, send, wait for the head of a 2xx answer.
@@ -63,9 +73,12 @@ class Attempt:
         if not self._inside:
             await endpoint.enter(visit.call, visit.weight, left, visit.max_queued)
             self._inside = True
+        self._release = await endpoint.ready(self.planned.model, left)
         self._money.begin()
         await self._money.hold(worst)
-        body = endpoint_body(visit, endpoint.settings, self.form, self.planned.model)
+        body = endpoint_body(
+            visit, endpoint.settings, self.form, self.planned.model, self._money.id, self._known
+        )
         headers = endpoint_headers(visit, endpoint, self._money.id, self.planned.model)
         self._require_open()
         self._money.send()
@@ -174,6 +187,7 @@ class Attempt:
         """Give the place back, once."""
         if self._inside:
             self._inside = False
+            self._release()
             if self._seat is not None:
                 self._seat.leave(self.heard.told.usage)
             else:
@@ -183,3 +197,7 @@ class Attempt:
         if self._answer is not None:
             self._answer.close()
             self._answer = None
+
+
+def _nothing() -> None:
+    pass

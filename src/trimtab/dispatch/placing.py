@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 
 from trimtab.config import StepSettings, WorkflowSettings
-from trimtab.core import PlannedAttempt
+from trimtab.core import PlannedAttempt, nanodollars_of
 from trimtab.core.errors import DeadlineExceeded
 from trimtab.dispatch.settlement import Desk
 from trimtab.dispatch.visit import Visit
 from trimtab.pool import Ask, Pool, Scheduler, Seat
 
-_ANY = StepSettings()
+_ANY, _UNKNOWN = StepSettings(), WorkflowSettings()
 
 
 class Placing:
@@ -33,36 +33,45 @@ class Placing:
         if self._scheduler is None:
             return planned, None
         alike = [planned, *(one for one in others if _is_like(one, planned))]
+        ours = [one for one in alike if not self._pool.endpoints[one.endpoint].settings.external]
         up = [one for one in alike if self._pool.endpoints[one.endpoint].available]
-        if not up:
-            # A plan's last attempt is made at an endpoint that is down, too.
+        if not ours:
+            # A model that others alone serve needs no leave to go there.
             return planned, None
+        ask = self._ask(visit, ours, up)
+        if not (ask.among or ask.external):
+            # A plan's last attempt is made at an endpoint that is down, too.
+            return self._instead(planned, ours[0], others), None
         longest = max(self._pool.endpoints[one.endpoint].settings.timeouts.total for one in up)
         left = min(visit.left_seconds(self._desk.clock.now()), longest)
         if left <= 0:
             raise DeadlineExceeded("the call's own deadline passed before an endpoint was asked")
-        seat = await self._scheduler.seat(self._ask(visit, up), left)
+        seat = await self._scheduler.seat(ask, left)
         chosen = next(one for one in up if one.endpoint == seat.endpoint)
+        return self._instead(planned, chosen, others), seat
+
+    def _instead(
+        self, planned: PlannedAttempt, chosen: PlannedAttempt, others: list[PlannedAttempt]
+    ) -> PlannedAttempt:
         if chosen is not planned:
             others[others.index(chosen)] = planned
-        return chosen, seat
+        return chosen
 
-    def _ask(self, visit: Visit, alike: list[PlannedAttempt]) -> Ask:
-        first = alike[0]
+    def _ask(self, visit: Visit, ours: list[PlannedAttempt], up: list[PlannedAttempt]) -> Ask:
+        first, who = up[0] if up else ours[0], visit.call.who
+        workflow = self._workflows.get(who.workflow, _UNKNOWN)
         return Ask(
             visit.call,
             first.model,
             visit.inbound.body,
-            tuple(one.endpoint for one in alike),
+            tuple(one.endpoint for one in up if one in ours),
             visit.weight,
             visit.max_queued,
-            self._step(visit),
+            workflow.step.get(who.step, _ANY),
+            tuple(one.endpoint for one in up if one not in ours) if workflow.spill_usd else (),
+            nanodollars_of(workflow.spill_usd),
             heard=visit.call.stream and not first.verifiers,
         )
-
-    def _step(self, visit: Visit) -> StepSettings:
-        workflow = self._workflows.get(visit.call.who.workflow)
-        return _ANY if workflow is None else workflow.step.get(visit.call.who.step, _ANY)
 
 
 def _is_like(one: PlannedAttempt, planned: PlannedAttempt) -> bool:

@@ -5,7 +5,19 @@ from trimtab.pool.http import Answer, Http
 from trimtab.pool.machine import MachineCost
 from trimtab.pool.patience import Patience
 from trimtab.pool.pool import Pool
+from trimtab.pool.replicas import Replicas
 from trimtab.pool.scheduler import Ask, Scheduler
 from trimtab.pool.seat import Seat
 
-__all__ = ["Answer", "Ask", "Endpoint", "Http", "MachineCost", "Patience", "Pool", "Scheduler", "Seat"]
+__all__ = [
+    "Answer",
+    "Ask",
+    "Endpoint",
+    "Http",
+    "MachineCost",
+    "Patience",
+    "Pool",
+    "Replicas",
+    "Scheduler",
+    "Seat",
+]

@@ -11,6 +11,7 @@ from trimtab.core import Call
 from trimtab.scheduling import MeanOf, RemainingService, RunStanding
 
 _IDLE_SECONDS = 300.0
+_OPEN_SECONDS = 60.0
 _MOST_RUNS = 100_000
 _LOOK_RUNS = 8
 _USUAL_TOKENS = 200.0
@@ -50,6 +51,12 @@ class RunBook:
         run.deadline = None if call.deadline is None else now + call.deadline - call.at
         self._forget(now)
         return run
+
+    def late_share(self, now: float) -> float:
+        """Of the runs that a call came of within a minute, those past their deadline."""
+        open_ = [known.standing for known in self._runs.values() if now - known.heard_at < _OPEN_SECONDS]
+        late = sum(1 for one in open_ if one.deadline is not None and one.deadline < now)
+        return late / max(1, len(open_))
 
     def expected_tokens(self, call: Call) -> float:
         """Output to expect of a call, at most what it asks for."""

@@ -5,12 +5,12 @@ Everything that decides is in `trimtab.scheduling`, which the simulator runs too
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import msgspec
 
 from trimtab.config import SchedulingSettings, StepSettings
-from trimtab.core import Call, Clock, Usage
+from trimtab.core import Call, Clock, Price, Usage
 from trimtab.core.errors import DeadlineExceeded, QueueFull
 from trimtab.pool.endpoint import Endpoint
 from trimtab.pool.prompts import marks_of
@@ -27,15 +27,19 @@ from trimtab.scheduling import (
     Terms,
     WaitingRoom,
     scheduling_policy,
+    spill,
+    worst_nanodollars,
 )
 
 _CACHE_TOKENS = 1_000_000
+_MILLION = 1_000_000
 _ANY_STEP = StepSettings()
 
 
 class Ask(msgspec.Struct, frozen=True):
     """A call that wants a place. `among`: the endpoints that may serve it, best first; `step`: what it may ask for;
-    `most_queued`: calls of its tenant that may wait here; `heard`: whether its first token will be told."""
+    `most_queued`: calls of its tenant that may wait here; `heard`: whether its first token will be told. `external`:
+    others' APIs that may serve it too, for which its run may spend `spill_nanodollars`."""
 
     call: Call
     model: str
@@ -44,14 +48,22 @@ class Ask(msgspec.Struct, frozen=True):
     weight: float = 1.0
     most_queued: int = 256
     step: StepSettings = _ANY_STEP
+    external: tuple[str, ...] = ()
+    spill_nanodollars: int = 0
     heard: bool = True
 
 
 class Scheduler:
     """Constructed by `app/`. All methods run on the event loop."""
 
-    def __init__(self, settings: SchedulingSettings, endpoints: Mapping[str, Endpoint], clock: Clock) -> None:
-        """Raises ConfigError for a policy there is none of."""
+    def __init__(
+        self,
+        settings: SchedulingSettings,
+        endpoints: Mapping[str, Endpoint],
+        price_of: Callable[[str, str], Price],
+        clock: Clock,
+    ) -> None:
+        """`price_of` an endpoint's model. Raises ConfigError for a policy there is none of."""
         self._policy = scheduling_policy(settings.policy)
         self._clock, self._endpoints = clock, endpoints
         self._rules = {
@@ -59,7 +71,7 @@ class Scheduler:
             for name, one in endpoints.items()
         }
         self.standings = {
-            name: Standing(index, _terms(one), Limit(level=float(one.share)))
+            name: Standing(index, _terms(one, price_of(name, one.settings.models[0])))
             for index, (name, one) in enumerate(endpoints.items())
         }
         self._roll = Roll(list(self.standings.values()))
@@ -69,26 +81,41 @@ class Scheduler:
         )
         self._runs, self._turn = RunBook(), 0
         self._waiting: Counter[str] = Counter()
+        self._telling: set[str] = set()
 
     @property
     def waiting(self) -> Mapping[str, int]:
         """Calls that wait, by the endpoint they would go to now."""
         return {name: one.waiting for name, one in self.standings.items()}
 
+    @property
+    def late_share(self) -> float:
+        """Of the runs heard of lately, those past their deadline."""
+        return self._runs.late_share(self._clock.monotonic())
+
     def share_out(self) -> None:
         """Endpoints' shares of concurrency have changed."""
         for name, endpoint in self._endpoints.items():
             standing, rules = self.standings[name], self._rules[name]
             self._rules[name] = msgspec.structs.replace(rules, most=endpoint.share)
-            standing.limit = Limit(min(standing.limit.level, float(endpoint.share)), standing.limit.shrunk_at)
-            if rules.most < endpoint.share:
-                standing.limit = Limit(float(endpoint.share), standing.limit.shrunk_at)
+            level = (
+                endpoint.share if rules.most < endpoint.share else min(standing.limit.level, endpoint.share)
+            )
+            standing.limit = Limit(float(level), standing.limit.shrunk_at)
             self._refill(standing)
 
     async def seat(self, ask: Ask, seconds: float) -> Seat:
         """A place at one of the endpoints, waiting for at most `seconds`. Raises QueueFull, DeadlineExceeded."""
         self._look()
         demand = self._demand(ask)
+        spilled = self._spill(demand, ask)
+        if spilled is not None:
+            return spilled
+        if not ask.among:
+            raise QueueFull(
+                f"no endpoint of ours for {ask.model} is up, and the run may not spill",
+                retry_after_seconds=1.0,
+            )
         if not self._policy.holds:
             chosen = self._room.pick(demand)
         else:
@@ -98,6 +125,22 @@ class Scheduler:
         if chosen is not None:
             return self._seat(demand, chosen, ask)
         return await self._wait(demand, ask, seconds)
+
+    def _spill(self, demand: Demand, ask: Ask) -> Seat | None:
+        """A place at an external endpoint, where the rule says so; the worst case is taken off the run's allowance."""
+        if not (ask.external and ask.spill_nanodollars):
+            return None
+        demand.run.spill_nanodollars = ask.spill_nanodollars
+        others = [self.standings[name] for name in ask.external]
+        local = self._room.pick(demand) if ask.among else None
+        hits = self._book.hits(demand.marks)
+        chosen = spill(demand, local, others, hits, self._clock.monotonic())
+        if chosen is None:
+            return None
+        seat = self._seat(demand, chosen, ask)
+        seat.held_nanodollars = worst_nanodollars(demand, chosen.terms)
+        demand.run.spilled_nanodollars += seat.held_nanodollars
+        return seat
 
     def _require_room(self, ask: Ask) -> None:
         """A call has to wait: whether it may. Raises QueueFull."""
@@ -159,6 +202,7 @@ class Scheduler:
             model=ask.model,
             role=ask.step.role,
             among=frozenset(ask.among),
+            most_output_tokens=call.max_output_tokens,
             tag=_Waiter(ask),
         )
 
@@ -196,27 +240,39 @@ class Scheduler:
         else:
             waiter.ready.set_result(seat)
 
-    def started(self, seat: Seat, waited_seconds: float | None) -> None:
-        """A first token came; `waited_seconds` later than its prefill explains, None where that cannot be told."""
-        standing = seat.standing
-        if waited_seconds is not None:
-            rules = self._rules[standing.name]
-            standing.limit = standing.limit.after(
-                waited_seconds, standing.outstanding, self._clock.monotonic(), rules
-            )
-        self._refill(standing)
+    def started(self, seat: Seat) -> None:
+        """A first token came."""
+        self._refill(seat.standing)
 
-    def left(self, seat: Seat, usage: Usage | None) -> None:
-        """A place is free again; `usage` as the endpoint told it."""
-        demand, standing = seat.demand, seat.standing
+    def left(self, seat: Seat, usage: Usage | None, waited_seconds: float | None) -> None:
+        """A place is free again; `usage` as the endpoint told it, `waited_seconds` in its own queue where known."""
+        standing, run = seat.standing, seat.demand.run
+        if waited_seconds is not None:
+            now, rules = self._clock.monotonic(), self._rules[standing.name]
+            standing.limit = standing.limit.after(waited_seconds, standing.outstanding + 1, now, rules)
         if usage is not None:
-            if usage.cached_tokens < seat.hit_tokens:
-                self._book.correct(standing.index, demand.marks, usage.cached_tokens)
-            self._book.put(standing.index, demand.marks)
+            self._remember(seat, usage)
             missing = max(1, usage.input_tokens - usage.cached_tokens)
             service = standing.terms.speed.service_seconds(missing, usage.output_tokens)
-            self._runs.served(seat.call, demand.run, usage.output_tokens, service)
+            self._runs.served(seat.call, run, usage.output_tokens, service)
+            if seat.held_nanodollars:
+                run.spilled_nanodollars += self._cost(standing, usage) - seat.held_nanodollars
         self._refill(standing)
+
+    def _remember(self, seat: Seat, usage: Usage) -> None:
+        """What the endpoint's prefix cache holds now. One that never told of cached tokens may have some."""
+        standing, marks = seat.standing, seat.demand.marks
+        if usage.cached_tokens:
+            self._telling.add(standing.name)
+        if usage.cached_tokens < seat.hit_tokens and standing.name in self._telling:
+            self._book.correct(standing.index, marks, usage.cached_tokens)
+        self._book.put(standing.index, marks, standing.kv_tokens - standing.context)
+
+    def _cost(self, standing: Standing, usage: Usage) -> int:
+        terms = standing.terms
+        return -(
+            -(usage.input_tokens * terms.input_price + usage.output_tokens * terms.output_price) // _MILLION
+        )
 
     def now(self) -> float:
         """Monotonic seconds."""
@@ -233,7 +289,7 @@ class _Waiter:
         self.ready: asyncio.Future[Seat] = asyncio.get_running_loop().create_future()
 
 
-def _terms(endpoint: Endpoint) -> Terms:
+def _terms(endpoint: Endpoint, price: Price) -> Terms:
     settings = endpoint.settings
     told = settings.speed
     return Terms(
@@ -250,6 +306,12 @@ def _terms(endpoint: Endpoint) -> Terms:
         quality=1.0 if settings.quality is None else settings.quality,
         precision_bits=settings.precision_bits,
         context_tokens=settings.context_tokens or 1 << 40,
-        kv_tokens=_CACHE_TOKENS,
+        kv_tokens=settings.kv_tokens or _CACHE_TOKENS,
+        adapters=bool(settings.adapters),
+        profile=settings.profile,
+        input_price=max((tier.input for tier in price.tiers), default=0),
+        output_price=max((tier.output for tier in price.tiers), default=0),
         hour_nanodollars=round(settings.gpu_hour_usd * 1e9),
+        external=settings.external,
+        most_calls=endpoint.share,
     )

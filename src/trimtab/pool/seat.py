@@ -14,17 +14,18 @@ class Keeper(Protocol):
         """Monotonic seconds."""
         ...
 
-    def started(self, seat: "Seat", waited_seconds: float | None) -> None:
+    def started(self, seat: "Seat") -> None:
         """A first token came."""
         ...
 
-    def left(self, seat: "Seat", usage: Usage | None) -> None:
-        """It is free again."""
+    def left(self, seat: "Seat", usage: Usage | None, waited_seconds: float | None) -> None:
+        """It is free again; its first token came `waited_seconds` later than was predicted, None where nobody knows."""
         ...
 
 
 class Seat:
-    """Mutable, owned by one attempt. `rank` orders it among waiting calls, the least first: passed on to engines."""
+    """Mutable, owned by one attempt. `rank` orders it among waiting calls, the least first: passed on to engines.
+    `held_nanodollars`: of its run's allowance for others' APIs, where it spilled."""
 
     __slots__ = (
         "_began",
@@ -38,6 +39,7 @@ class Seat:
         "_wait",
         "call",
         "demand",
+        "held_nanodollars",
         "hit_tokens",
         "rank",
         "standing",
@@ -55,6 +57,7 @@ class Seat:
     ) -> None:
         self._keeper, self.demand, self.standing, self.call = keeper, demand, standing, call
         self.hit_tokens, self._predicted, self.rank = hit_tokens, predicted_seconds, rank
+        self.held_nanodollars = 0
         self._endpoint: Endpoint | None = None
         self._sent_at = self._started_at = 0.0
         self._steady, self._wait, self._began, self._heard = 0.0, 0.0, False, True
@@ -76,7 +79,7 @@ class Seat:
         """From now on it counts against the endpoint; `heard`: its first token will be told."""
         self._endpoint = endpoint
         endpoint.in_flight += 1
-        self._wait = self.standing.unstarted_seconds
+        self._wait = self.standing.unstarted_seconds if self.standing.unstarted else 0.0
         self._sent_at = self._keeper.now()
         self.standing.sent(self._missing, self._tokens, self._predicted)
         self._heard = heard
@@ -87,12 +90,8 @@ class Seat:
         """Heard, of a streamed reply."""
         if self._began or self._endpoint is None:
             return
-        now, standing = self._keeper.now(), self.standing
-        took = now - self._sent_at
-        self._begin(now)
-        if not self._wait:
-            standing.learn(took * standing.prefill_pace / self._predicted, None)
-        self._keeper.started(self, took - self._predicted - self._wait)
+        self._begin(self._keeper.now())
+        self._keeper.started(self)
 
     def _begin(self, now: float) -> None:
         self._began, self._started_at = True, now
@@ -105,15 +104,26 @@ class Seat:
         if endpoint is None:
             return
         endpoint.in_flight -= 1
-        now, standing = self._keeper.now(), self.standing
-        if self._began and usage is not None and usage.output_tokens > 1:
-            expected = (usage.output_tokens - 1) * self._steady
-            if self._heard:
-                standing.learn(None, (now - self._started_at) / expected)
-            else:
-                whole = (now - self._sent_at) / (expected + self._predicted / standing.prefill_pace)
-                standing.learn(whole, whole)
+        now, waited = self._keeper.now(), None
         if not self._began:
             self._begin(now)
-        standing.ended(self._tokens)
-        self._keeper.left(self, usage)
+        elif usage is not None and usage.output_tokens:
+            waited = self._learn(usage, now)
+        self.standing.ended(self._tokens)
+        self._keeper.left(self, usage, waited)
+
+    def _learn(self, usage: Usage, now: float) -> float | None:
+        """How fast prompts and tokens go there; seconds that the first token came later than was predicted."""
+        standing, decode = self.standing, (usage.output_tokens - 1) * self._steady
+        missing = max(1, usage.input_tokens - usage.cached_tokens)
+        prefill = standing.terms.speed.prompt_seconds(missing, usage.cached_tokens)
+        if not self._heard:
+            whole = (now - self._sent_at) / (prefill + decode)
+            standing.learn(whole, whole)
+            return None
+        took = self._started_at - self._sent_at
+        if not self._wait:
+            standing.learn(took / prefill, None)
+        if decode:
+            standing.learn(None, (now - self._started_at) / decode)
+        return took - self._predicted - self._wait

@@ -40,6 +40,15 @@ class PrefixBook:
                     found[index] = most if most < tokens else tokens
         return found
 
+    def hit(self, index: int, marks: Sequence[Mark]) -> int:
+        """The same at one endpoint."""
+        for key, tokens in reversed(marks):
+            held = self._holders.get(key)
+            if held is not None and index in held:
+                most = held[index]
+                return most if most < tokens else tokens
+        return 0
+
     def put(self, index: int, marks: Sequence[Mark], room_tokens: float | None = None) -> None:
         """The endpoint has now seen a prompt with these marks. `room_tokens`: what running calls leave to the cache."""
         recent = self._recent[index]

@@ -109,7 +109,7 @@ class WaitingRoom:
         self._places[demand.turn] = held
         line = self._nowhere
         if standing is not None:
-            hit = self._book.hits(demand.marks).get(standing.index, 0)
+            hit = self._book.hit(standing.index, demand.marks)
             held.seconds = standing.prompt_seconds(max(1, demand.input_tokens - hit), hit)
             standing.held(held.seconds)
             line = self._lines.setdefault(standing.index, [])

@@ -49,6 +49,7 @@ class Gauges(msgspec.Struct, frozen=True):
     in_flight: Callable[[], Mapping[str, float]] = _nothing
     queued: Callable[[], Mapping[str, float]] = _nothing
     breaker_open: Callable[[], Mapping[str, float]] = _nothing
+    desired_replicas: Callable[[], Mapping[str, float]] = _nothing
     open_holds: Callable[[], float] | None = None
     journal_lag_bytes: Callable[[], float] | None = None
     database_up: Callable[[], float] | None = None
@@ -228,6 +229,14 @@ class Metrics(Collector):
             family = GaugeMetricFamily(name, about, labels=("endpoint",))
             for endpoint, value in values().items():
                 family.add_metric((endpoint,), float(value))
+            yield family
+        desired = self._gauges.desired_replicas()
+        if desired:
+            family = GaugeMetricFamily(
+                "trimtab_desired_replicas", "Replicas to wish for, by models and bits.", labels=("kind",)
+            )
+            for kind, count in desired.items():
+                family.add_metric((kind,), float(count))
             yield family
         plain = {
             "trimtab_open_holds": ("Holds neither settled nor released.", read.open_holds),

@@ -41,7 +41,7 @@ def test_runs_of_a_session_follow_each_other_and_deps_hang_together(tmp_path):
     assert [step.parents for step in first.steps] == [(), (0,), (0,), (1, 2)]
     assert first.steps[0].children == (1, 2)
     assert (first.steps[2].tolerant, first.steps[3].shared_tokens) == (True, 999)
-    assert (first.think_seconds, first.gap_seconds(), second.think_seconds) == (90, 1.0, 120.0)
+    assert (first.think_seconds, first.gap_seconds, second.think_seconds) == (90, 1.0, 120.0)
 
 
 def test_a_session_is_cut_at_a_run_that_is_too_long(tmp_path):

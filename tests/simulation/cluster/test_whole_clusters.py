@@ -3,6 +3,7 @@
 import msgspec
 import pytest
 
+from trimtab.core.errors import ConfigError
 from trimtab.scheduling import NAMED, scheduling_policy
 from trimtab.simulation.cluster import (
     Cluster,
@@ -158,6 +159,11 @@ def test_the_knee_lies_between_ease_and_crowding():
     found = knee(PAIR, CHAINS, slos)
     assert play("prefix_load", rate=0.8 * found).slo >= 0.9
     assert play("prefix_load", rate=1.5 * found).slo < 0.9
+
+
+def test_where_no_load_is_good_enough_that_is_said():
+    with pytest.raises(ConfigError, match="raise slo_factor"):
+        knee(PAIR, CHAINS, {"chain": 0.001})
 
 
 def test_the_interval_of_a_median():

@@ -81,7 +81,7 @@ def _headers(endpoint: Endpoint, url: str) -> dict[str, str]:
 
 def _failed(endpoint: Endpoint, url: str, what: str, status: int | None = None) -> UpstreamError:
     return UpstreamError(
-        f"the engine of endpoint {endpoint.name} at {url}: {what}",
+        f"the engine of endpoint {endpoint.name} at {urlsplit(url).path}: {what}",
         endpoint=endpoint.name,
         status=status,
         code="engine_unreachable" if status is None else "engine_refused",

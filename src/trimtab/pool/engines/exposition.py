@@ -22,7 +22,7 @@ class Exposition:
         wanted = {name: name for name in names} | {f"{name}_total": name for name in names}
         starts = tuple(wanted)
         self._samples: dict[str, list[Sample]] = {}
-        for line in page.decode("utf-8", "replace").splitlines():
+        for line in page.decode("utf-8", "replace").split("\n"):
             if not line.startswith(starts):
                 continue
             found = _SAMPLE.match(line)

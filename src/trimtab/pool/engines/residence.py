@@ -85,7 +85,7 @@ class Residence:
         return [name for name in names if name not in missing or _pays(needed[name], wait)]
 
     async def ready(self, name: str, model: str, seconds: float) -> Callable[[], None]:
-        """Have what a call for `model` at the endpoint needs, within `seconds`. Call what is given when the call is over.
+        """Have what a call for `model` at the endpoint needs, within `seconds`. Call what is given when it is over.
 
         Raises UpstreamError.
         """

@@ -15,8 +15,8 @@ from trimtab.pool.engines.registry import READERS
 from trimtab.pool.engines.report import EngineReport
 
 _STALE_INTERVALS = 3.0
-_LONGEST_SECONDS = 5.0
-_LEAST_SECONDS = 0.2
+_LEAST_SECONDS, _LONGEST_SECONDS = 1.0, 5.0
+_SPREAD_SECONDS = 0.2
 _JITTER = 0.1
 
 
@@ -68,7 +68,7 @@ class Scraper:
         endpoint = self._asked[name]
         settings = endpoint.settings
         reader = READERS[settings.engine]
-        seconds = min(_LONGEST_SECONDS, max(_LEAST_SECONDS, settings.scrape_seconds))
+        seconds = min(_LONGEST_SECONDS, max(_LEAST_SECONDS, _STALE_INTERVALS * settings.scrape_seconds))
         at = self._clock.monotonic()
         pages = await self._pages(endpoint, reader, seconds)
         try:
@@ -86,7 +86,7 @@ class Scraper:
 
     async def _ask_on(self, endpoint: Endpoint) -> None:
         interval = endpoint.settings.scrape_seconds
-        await asyncio.sleep(self._unit() * min(interval, _LEAST_SECONDS))
+        await asyncio.sleep(self._unit() * min(interval, _SPREAD_SECONDS))
         while True:
             try:
                 await self.scrape(endpoint.name)
@@ -105,7 +105,7 @@ class Scraper:
                 pages[page.name] = answer
             elif page.needed:
                 raise UpstreamError(
-                    f"the engine of endpoint {endpoint.name} has no {_url(page, endpoint.settings)}",
+                    f"the engine of endpoint {endpoint.name} has no {_url(page, endpoint.settings)}; mend `engine`",
                     endpoint=endpoint.name,
                     code="engine_unreadable",
                     billable=False,

@@ -28,7 +28,7 @@ class Item(msgspec.Struct, frozen=True):
 
 
 class Shelf:
-    """All methods run on the event loop. One change at a time; who is to leave takes no more calls and ends those it has."""
+    """All methods run on the event loop. One change at a time; who is to leave first ends the calls it has."""
 
     def __init__(
         self, items: Mapping[str, Item], rules: ResidencyRules, load_seconds: float, clock: Clock
@@ -84,18 +84,29 @@ class Shelf:
         now = self._clock.monotonic()
         self._reuse[name] = self._reuse[name].used(now)
         if name not in self._since:
-            try:
-                async with asyncio.timeout(seconds):
-                    await self._load(name)
-            except TimeoutError as error:
-                raise UpstreamError(
-                    f"{name} was not loaded at endpoint {self._items[name].endpoint} within {seconds:.1f} s",
-                    endpoint=self._items[name].endpoint,
-                    code="not_loaded",
-                    billable=False,
-                ) from error
+            await self._within(name, seconds)
         self._using[name] += 1
         return partial(self._release, name)
+
+    async def _within(self, name: str, seconds: float) -> None:
+        """Raises UpstreamError; what the engine refuses us is no fault of the call, and has no status for it."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._load(name)
+        except TimeoutError as error:
+            raise self._not_loaded(name, f"within {seconds:.1f} s") from error
+        except UpstreamError as error:
+            raise self._not_loaded(name, f"({error.message})") from error
+
+    def _not_loaded(self, name: str, why: str) -> UpstreamError:
+        endpoint = self._items[name].endpoint
+        return UpstreamError(
+            f"{name} was not loaded at endpoint {endpoint} {why}",
+            endpoint=endpoint,
+            code="not_loaded",
+            retryable=False,
+            billable=False,
+        )
 
     def _release(self, name: str) -> None:
         self._using[name] -= 1

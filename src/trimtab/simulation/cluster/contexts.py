@@ -13,7 +13,7 @@ class Place(msgspec.Struct, frozen=True):
     """`context`: its conversation; `shared_tokens` of it were seen before. Where it branched off another one:
     `parent`, and `parent_tokens` that they share."""
 
-    context: int
+    context: str
     shared_tokens: int = 0
     parent: str = ""
     parent_tokens: int = 0
@@ -23,15 +23,15 @@ class Contexts:
     """Blocks of prompts and whose they are; the longest unseen are forgotten first."""
 
     def __init__(self, bytes_a_token: int = 4) -> None:
-        self._owners: OrderedDict[bytes, tuple[int, int]] = OrderedDict()
-        self._depths: dict[int, int] = {}
+        self._owners: OrderedDict[bytes, tuple[str, int]] = OrderedDict()
+        self._depths: dict[str, int] = {}
         self._bytes_a_token = bytes_a_token
         self._made = 0
 
     def place(self, prompt: bytes) -> Place:
         """Where a prompt belongs; from now on its blocks are known."""
         digests = self._digests(prompt)
-        deepest, owner = 0, 0
+        deepest, owner = 0, ""
         for depth, digest in enumerate(digests, 1):
             known = self._owners.get(digest)
             if known is None:
@@ -43,8 +43,7 @@ class Contexts:
             place = Place(owner, tokens)
         else:
             self._made += 1
-            parent = f"context {owner}" if deepest else ""
-            place = Place(self._made, tokens, parent, tokens if parent else 0)
+            place = Place(f"context {self._made}", tokens, owner, tokens)
         for depth in range(deepest, len(digests)):
             self._owners[digests[depth]] = (place.context, depth + 1)
         self._depths[place.context] = max(self._depths.get(place.context, 0), len(digests))

@@ -36,7 +36,7 @@ class Job(msgspec.Struct, eq=False):
     run: LiveRun
     step: int
     plan: StepPlan
-    context: int
+    context: int | str
     output_tokens: int
     demand: Demand
     standing: Standing | None = None

@@ -116,7 +116,6 @@ class PacedEngine:
             input_tokens=tokens,
             output_tokens=max(1, wanted),
             shared_tokens=min(place.shared_tokens, tokens - 1),
-            context=place.context,
             system=place.parent,
             system_tokens=min(place.parent_tokens, tokens - 1),
         )

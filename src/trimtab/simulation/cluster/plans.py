@@ -31,33 +31,28 @@ class StepPlan(msgspec.Struct, frozen=True):
 
 
 class RunPlan(msgspec.Struct, frozen=True):
-    """One run of a workflow; steps in an order in which parents come before children."""
+    """One run of a workflow; steps in an order in which parents come before children.
+
+    `gap_seconds`: tool time on the path with the most of it, which no scheduler can take away.
+    """
 
     workflow: str
     steps: tuple[StepPlan, ...]
     think_seconds: float = 0.0
-
-    def gap_seconds(self) -> float:
-        """Tool time on the path with the most of it: what no scheduler can take away."""
-        return self._longest([step.gap_seconds for step in self.steps])
+    gap_seconds: float = 0.0
 
     def ideal_seconds(self, profile: Profile) -> float:
         """Alone on a server that has cached all it may, tool time in it."""
         speed = profile.speed
-        return self._longest(
+        return _longest(
+            self.steps,
             [
                 step.gap_seconds
                 + speed.prompt_seconds(step.input_tokens - step.shared_tokens, step.shared_tokens)
                 + step.output_tokens * speed.token_seconds(1, step.input_tokens)
                 for step in self.steps
-            ]
+            ],
         )
-
-    def _longest(self, seconds: Sequence[float]) -> float:
-        ends: list[float] = []
-        for step, own in zip(self.steps, seconds, strict=True):
-            ends.append(own + max((ends[parent] for parent in step.parents), default=0.0))
-        return max(ends, default=0.0)
 
 
 class SessionPlan(msgspec.Struct, frozen=True):
@@ -75,4 +70,11 @@ def linked(workflow: str, steps: Sequence[StepPlan], think_seconds: float = 0.0)
     whole = tuple(
         msgspec.structs.replace(step, children=tuple(own)) for step, own in zip(steps, children, strict=True)
     )
-    return RunPlan(workflow, whole, think_seconds)
+    return RunPlan(workflow, whole, think_seconds, _longest(whole, [step.gap_seconds for step in whole]))
+
+
+def _longest(steps: Sequence[StepPlan], seconds: Sequence[float]) -> float:
+    ends: list[float] = []
+    for step, own in zip(steps, seconds, strict=True):
+        ends.append(own + max((ends[parent] for parent in step.parents), default=0.0))
+    return max(ends, default=0.0)

@@ -174,7 +174,7 @@ class Pool:
     def _send(self, job: Job, standing: Standing, now: float) -> None:
         plan, server = job.plan, self.servers[standing.index]
         assert server is not None
-        hit = min(self._book.hits(job.demand.marks).get(standing.index, 0), plan.input_tokens - 1)
+        hit = min(self._book.hit(standing.index, job.demand.marks), plan.input_tokens - 1)
         missing = plan.input_tokens - hit
         job.standing, job.sent_at, job.predicted_missing = standing, now, missing
         job.predicted_wait = standing.unstarted_seconds if standing.unstarted else 0.0

@@ -14,6 +14,7 @@ from trimtab.simulation.cluster.plans import RunPlan, SessionPlan
 
 _CONTEXTS = 1 << 10
 _MOST_OUTPUT_TOKENS = 20_000
+_TOKEN_SECONDS = 0.002
 Take = Callable[[Job, float], None]
 
 
@@ -166,7 +167,7 @@ class Sessions:
         del self._open[standing.id]
         slo = self._slos[plan.workflow]
         self.records.append(
-            RunRecord(plan.workflow, standing.began, now - standing.began, plan.gap_seconds(), slo)
+            RunRecord(plan.workflow, standing.began, now - standing.began, plan.gap_seconds, slo)
         )
         self._remaining.learn(plan.workflow, run.services)
         session.at_run += 1
@@ -179,7 +180,9 @@ class Sessions:
 
 
 def _true_left(plan: RunPlan, steps_done: int) -> float:
-    return float(sum(step.output_tokens + 0.05 * step.input_tokens for step in plan.steps[steps_done:]))
+    """In seconds of a usual server's shared service; only the order among runs counts."""
+    tokens = sum(step.output_tokens + 0.05 * step.input_tokens for step in plan.steps[steps_done:])
+    return _TOKEN_SECONDS * tokens
 
 
 def _nobody(job: Job, now: float) -> None:

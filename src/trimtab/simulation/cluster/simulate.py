@@ -4,6 +4,7 @@ import gc
 import random
 from collections.abc import Mapping, Sequence
 
+from trimtab.core.errors import ConfigError
 from trimtab.scheduling import SchedulingPolicy, Speed, Standing, Terms, scheduling_policy
 from trimtab.simulation.cluster.agenda import Agenda
 from trimtab.simulation.cluster.faults import Faults
@@ -16,6 +17,7 @@ from trimtab.simulation.cluster.sessions import Sessions
 from trimtab.simulation.cluster.settings import Cluster, ExternalSettings, ServerSettings
 
 _NANO = 1e9
+_MOST_TRIES = 16
 KNEE_POLICY = "prefix_load"
 KNEE_SLO = 0.9
 """A load is beyond the knee where fewer runs than this are in time under `KNEE_POLICY`: the goodput of DistServe
@@ -57,17 +59,29 @@ def simulate(
 
 
 def knee(cluster: Cluster, plans: Sequence[SessionPlan], slos: Mapping[str, float], seed: int = 0) -> float:
-    """The most sessions a second at which `KNEE_SLO` of runs are in time under `KNEE_POLICY`, to some 3 %."""
+    """The most sessions a second at which `KNEE_SLO` of runs are in time under `KNEE_POLICY`, to some 3 %.
+
+    Raises `ConfigError` where there is none.
+    """
 
     def holds(rate: float) -> bool:
         return simulate(cluster, plans, slos, KNEE_POLICY, rate, seed).slo >= KNEE_SLO
 
     low, high = 0.0, 0.05 * sum(one.count for one in cluster.server)
-    while holds(high):
+    for _ in range(_MOST_TRIES):
+        if not holds(high):
+            break
         low, high = high, 2.0 * high
-    while high - low > 0.03 * high:
+    for _ in range(_MOST_TRIES):
+        if low and high - low <= 0.03 * high:
+            return low
         middle = 0.5 * (low + high)
         low, high = (middle, high) if holds(middle) else (low, middle)
+    if not low:
+        raise ConfigError(
+            f"no load keeps {KNEE_SLO:.0%} of runs in SLO; raise slo_factor, or name sessions_a_second",
+            key="workload",
+        )
     return low
 
 
