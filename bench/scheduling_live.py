@@ -4,7 +4,7 @@
 
 The engines are *simulated* (they keep time by the model that the simulator uses) but the gateway, its scheduler, the
 sockets and the client are real. Reads `$TRIMTAB_DATA/agent_steps/service.jsonl.gz` (default `../shared/data`).
-Seconds are the engines' own, which run `--haste` times faster than the wall's; so much more does the gateway's cost count.
+Seconds are the engines' own, which run `--haste` times faster than the wall's: so much more the gateway costs them.
 """
 
 from __future__ import annotations
