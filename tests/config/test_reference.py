@@ -89,6 +89,7 @@ def test_every_table_has_its_section():
 def test_the_exports_of_the_room_are_pinned():
     assert set(trimtab.config.__all__) == {
         "SHIPPED_POLICIES",
+        "AutoscaleSettings",
         "BreakerSettings",
         "BudgetSettings",
         "ClassifySettings",

@@ -10,6 +10,7 @@ def test_the_exports_of_the_room_are_these():
         "MachineCost",
         "Patience",
         "Pool",
+        "Replicas",
         "Scheduler",
         "Seat",
     ]
