@@ -79,8 +79,9 @@ async def test_an_attempt_that_fails_comes_back_and_goes_elsewhere(serve, upstre
 async def test_a_call_whose_client_goes_away_leaves_the_line(serve, upstream, gate):
     served = await serve(DEFAULT + endpoint(upstream, more="concurrency = 1"))
     upstream.then(waits(gate))
-    calls = [asyncio.ensure_future(served.post(ask())) for _ in range(2)]
+    calls = [asyncio.ensure_future(served.post(ask()))]
     await upstream.arrivals(1)
+    calls.append(asyncio.ensure_future(served.post(ask())))
     await waiting(served, 1)
     calls[1].cancel()
     async with asyncio.timeout(5):
@@ -189,3 +190,59 @@ async def test_without_leave_nothing_spills(serve, upstreams):
     relaxed = {"x-trimtab-workflow": "work", "x-trimtab-run": "r2"}
     assert (await served.post(ask(), headers=relaxed)).headers["x-trimtab-endpoint"] == "own"
     assert not other.seen
+
+
+async def test_a_step_that_nobody_can_serve_is_refused_at_once(serve, upstream):
+    text = (
+        DEFAULT
+        + endpoint(upstream, more="precision_bits = 8")
+        + "[workflow.work.step.judge]\nprecision_floor = 16\n"
+    )
+    headers = {"x-trimtab-workflow": "work", "x-trimtab-step": "judge"}
+    for policy in ("default", "round_robin"):
+        served = await serve(text.replace("default", policy), name=policy)
+        answer = await served.post(ask(), headers=headers)
+        assert (answer.status, answer.error["code"]) == (502, "endpoint_unavailable")
+    assert not upstream.seen
+
+
+async def test_others_apis_need_leave_even_when_our_own_fail(serve, upstreams):
+    own, other = await upstreams(), await upstreams()
+    served = await serve(spilling(own, other, 0))
+    own.always = refuses(500)
+    answer = await served.post(ask())
+    assert answer.status in (429, 502)
+    assert not other.seen
+
+
+async def test_a_rested_endpoint_takes_up_what_waits_without_another_call(serve, upstream, clock):
+    more = "concurrency = 2\nbreaker = { failures = 1, cooldown_seconds = 1.0 }"
+    served = await serve(DEFAULT + endpoint(upstream, more=more))
+    gate = asyncio.Event()
+    upstream.then(waits(gate), waits(gate))
+    first = [asyncio.ensure_future(served.post(ask())) for _ in range(2)]
+    await upstream.arrivals(2)
+    calls = [asyncio.ensure_future(served.post(ask())) for _ in range(2)]
+    await waiting(served, 2)
+    gate.set()
+    async with asyncio.timeout(10):
+        answers = await asyncio.gather(*first, *calls)
+    assert [answer.status for answer in answers] == [200] * 4
+
+
+async def test_hundreds_that_go_away_at_once_leave_nothing_behind(serve, upstream, gate):
+    served = await serve(DEFAULT + endpoint(upstream, more="concurrency = 1\nmax_queued = 1000"))
+    upstream.then(waits(gate))
+    first = asyncio.ensure_future(served.post(ask()))
+    await upstream.arrivals(1)
+    calls = [asyncio.ensure_future(served.post(ask())) for _ in range(300)]
+    await waiting(served, 90)
+    for call in calls:
+        call.cancel()
+    await asyncio.gather(*calls, return_exceptions=True)
+    gate.set()
+    assert (await first).status == 200
+    async with asyncio.timeout(10):
+        while sum(served.house.scheduler.waiting.values()) or served.house.pool.endpoints["main"].in_flight:
+            await asyncio.sleep(0.01)
+    assert (await served.post(ask())).status == 200

@@ -217,6 +217,6 @@ def _scheduler(loaded: Loaded, pool: Pool, clock: Clock) -> Scheduler | None:
     if not settings.policy:
         return None
     try:
-        return Scheduler(settings, pool.endpoints, pool.price, clock)
+        return Scheduler(settings, pool, clock)
     except ConfigError as error:
         raise loaded.source.error(("scheduling", "policy"), error.message) from error

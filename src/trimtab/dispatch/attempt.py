@@ -6,7 +6,7 @@ gives the place back.
 
 from collections.abc import Callable
 
-from trimtab.core import PlannedAttempt
+from trimtab.core import PlannedAttempt, Usage
 from trimtab.core.errors import DeadlineExceeded, UpstreamError
 from trimtab.dispatch.form import Form, form_of
 from trimtab.dispatch.outgoing import endpoint_body, endpoint_headers
@@ -29,7 +29,14 @@ class Attempt:
     """
 
     def __init__(
-        self, desk: Desk, visit: Visit, endpoint: Endpoint, planned: PlannedAttempt, seat: Seat | None = None
+        self,
+        desk: Desk,
+        visit: Visit,
+        endpoint: Endpoint,
+        planned: PlannedAttempt,
+        seat: Seat | None = None,
+        *,
+        is_last: bool = True,
     ) -> None:
         self._desk, self.visit, self.endpoint, self.planned = desk, visit, endpoint, planned
         self.form: Form = form_of(visit.call.surface, endpoint.settings.style)
@@ -40,7 +47,7 @@ class Attempt:
         self._reckoner = Reckoner(visit, endpoint, self.form, self.offer)
         self._answer: Answer | None = None
         self._release: Callable[[], None] = _nothing
-        self._seat, self._inside = seat, seat is not None
+        self._seat, self._inside, self._is_last = seat, seat is not None, is_last
 
     @property
     def _known(self) -> Known:
@@ -82,6 +89,8 @@ class Attempt:
         headers = endpoint_headers(visit, endpoint, self._money.id, self.planned.model)
         self._require_open()
         self._money.send()
+        if self._seat is not None:
+            self._seat.sent()
         endpoint.note("sent")
         answer = self._answer = await desk.http.send(
             endpoint.name,
@@ -101,9 +110,7 @@ class Attempt:
 
         Raises UpstreamError.
         """
-        assert self.visit.decision is not None
-        last = self.planned is self.visit.decision.plan.attempts[-1]
-        if self.offer.available and not self.endpoint.available and not last:
+        if self.offer.available and not self.endpoint.available and not self._is_last:
             raise UpstreamError(
                 f"endpoint {self.endpoint.name} is left alone after failures",
                 endpoint=self.endpoint.name,
@@ -180,16 +187,17 @@ class Attempt:
         return reckoner.seen(heard, LET_GO_TOKENS) if heard.bytes else reckoner.worst(heard)
 
     async def _settle(self, bill: Bill, ending: Ending) -> None:
-        self._leave()
+        is_whole = ending.outcome in ("answered", "rejected")
+        self._leave(self.heard.told.usage if is_whole else None, bill.nanodollars)
         await self._money.settle(bill, ending)
 
-    def _leave(self) -> None:
-        """Give the place back, once."""
+    def _leave(self, usage: Usage | None = None, nanodollars: int = 0) -> None:
+        """Give the place back, once; `usage` of a whole reply, and what was charged."""
         if self._inside:
             self._inside = False
             self._release()
             if self._seat is not None:
-                self._seat.leave(self.heard.told.usage)
+                self._seat.leave(usage, nanodollars)
             else:
                 self.endpoint.leave()
 

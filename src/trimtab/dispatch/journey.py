@@ -113,7 +113,7 @@ class Journey:
         tries = endpoint.settings.retries
         for tried in range(tries + 1):
             try:
-                return await self._try(visit, planned, None if tried else seat)
+                return await self._try(visit, planned, None if tried else seat, is_last=last)
             except UpstreamError as error:
                 wait = self._patience(visit, error, tried, last=last)
                 lasting = not error.retryable or error.status in _LASTING_FAULTS
@@ -133,23 +133,28 @@ class Journey:
     async def _race(self, visit: Visit, first: PlannedAttempt, second: PlannedAttempt) -> Whole | Live:
         """Start the second attempt when the first is slower than its endpoint's p95; the first to answer wins."""
         patience = self._pool.endpoints[first.endpoint].speed.p95
-        leader = asyncio.ensure_future(self._try(visit, first))
+        leader = asyncio.ensure_future(self._try(visit, first, is_last=False))
         racers: set[asyncio.Future[Whole | Live]] = {leader}
         winner: Whole | Live | None = None
         try:
             await asyncio.wait(racers, timeout=patience)
             if not leader.done() and self._hedges.allows:
                 self._hedges = self._hedges.after_hedge()
-                racers.add(asyncio.ensure_future(self._try(visit, second)))
+                assert visit.decision is not None
+                last = second is visit.decision.plan.attempts[-1]
+                racers.add(asyncio.ensure_future(self._try(visit, second, is_last=last)))
             winner = await _first_answer(racers)
         finally:
             await _call_off(racers, winner)
         return winner
 
-    async def _try(self, visit: Visit, planned: PlannedAttempt, seat: Seat | None = None) -> Whole | Live:
+    async def _try(
+        self, visit: Visit, planned: PlannedAttempt, seat: Seat | None = None, *, is_last: bool
+    ) -> Whole | Live:
         if seat is None and self._placing.places:
             planned, seat = await self._placing.place(visit, planned, [])
-        attempt = Attempt(self._desk, visit, self._pool.endpoints[planned.endpoint], planned, seat)
+        endpoint = self._pool.endpoints[planned.endpoint]
+        attempt = Attempt(self._desk, visit, endpoint, planned, seat, is_last=is_last)
         answer = await attempt.begin()
         try:
             if visit.call.stream and is_stream(answer):

@@ -8,6 +8,7 @@ from trimtab.core.errors import DeadlineExceeded
 from trimtab.dispatch.settlement import Desk
 from trimtab.dispatch.visit import Visit
 from trimtab.pool import Ask, Pool, Scheduler, Seat
+from trimtab.routing import can_serve
 
 _ANY, _UNKNOWN = StepSettings(), WorkflowSettings()
 
@@ -32,43 +33,60 @@ class Placing:
         """
         if self._scheduler is None:
             return planned, None
-        alike = [planned, *(one for one in others if _is_like(one, planned))]
-        ours = [one for one in alike if not self._pool.endpoints[one.endpoint].settings.external]
-        up = [one for one in alike if self._pool.endpoints[one.endpoint].available]
-        if not ours:
+        alike = self._alike(visit, planned, others)
+        ours = [one for one in alike if not self._is_external(one.endpoint)]
+        if not ours and all(self._is_external(name) for name in self._pool.serving(planned.model)):
             # A model that others alone serve needs no leave to go there.
             return planned, None
-        ask = self._ask(visit, ours, up)
-        if not (ask.among or ask.external):
+        up = [one for one in alike if self._pool.endpoints[one.endpoint].available]
+        ask = self._ask(visit, alike, up)
+        if ours and not (ask.among or ask.external):
             # A plan's last attempt is made at an endpoint that is down, too.
             return self._instead(planned, ours[0], others), None
-        longest = max(self._pool.endpoints[one.endpoint].settings.timeouts.total for one in up)
-        left = min(visit.left_seconds(self._desk.clock.now()), longest)
-        if left <= 0:
+        totals = [self._pool.endpoints[one.endpoint].settings.timeouts.total for one in up]
+        left = min(visit.left_seconds(self._desk.clock.now()), *totals) if totals else 0.0
+        if totals and left <= 0:
             raise DeadlineExceeded("the call's own deadline passed before an endpoint was asked")
         seat = await self._scheduler.seat(ask, left)
         chosen = next(one for one in up if one.endpoint == seat.endpoint)
         return self._instead(planned, chosen, others), seat
 
+    def _is_external(self, endpoint: str) -> bool:
+        return self._pool.endpoints[endpoint].settings.external
+
+    def _alike(
+        self, visit: Visit, planned: PlannedAttempt, others: list[PlannedAttempt]
+    ) -> list[PlannedAttempt]:
+        """All that may take its place: a plan's own first, then whoever can serve the model and was not tried."""
+        alike = [planned, *(one for one in others if _is_like(one, planned))]
+        known = {one.endpoint for one in alike} | {tried.endpoint for tried in visit.attempts}
+        for (endpoint, model), offer in visit.offers.items():
+            if model == planned.model and endpoint not in known and can_serve(visit.call, offer):
+                alike.append(PlannedAttempt(endpoint, model, planned.verifiers, "scheduled"))
+        return alike
+
     def _instead(
         self, planned: PlannedAttempt, chosen: PlannedAttempt, others: list[PlannedAttempt]
     ) -> PlannedAttempt:
-        if chosen is not planned:
-            others[others.index(chosen)] = planned
+        """`planned` is kept for later, where more attempts are planned; a plan never grows."""
+        if chosen is not planned and others:
+            others[others.index(chosen) if chosen in others else -1] = planned
         return chosen
 
-    def _ask(self, visit: Visit, ours: list[PlannedAttempt], up: list[PlannedAttempt]) -> Ask:
-        first, who = up[0] if up else ours[0], visit.call.who
+    def _ask(self, visit: Visit, alike: list[PlannedAttempt], up: list[PlannedAttempt]) -> Ask:
+        first, who = alike[0], visit.call.who
         workflow = self._workflows.get(who.workflow, _UNKNOWN)
         return Ask(
             visit.call,
             first.model,
             visit.inbound.body,
-            tuple(one.endpoint for one in up if one in ours),
+            tuple(one.endpoint for one in up if not self._is_external(one.endpoint)),
             visit.weight,
             visit.max_queued,
             workflow.step.get(who.step, _ANY),
-            tuple(one.endpoint for one in up if one not in ours) if workflow.spill_usd else (),
+            tuple(one.endpoint for one in up if self._is_external(one.endpoint))
+            if workflow.spill_usd
+            else (),
             nanodollars_of(workflow.spill_usd),
             heard=visit.call.stream and not first.verifiers,
         )

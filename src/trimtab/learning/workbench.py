@@ -6,11 +6,12 @@ Each stage has a folder with the key of what it was made from; another key, and 
 import fcntl
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
-from typing import TypeVar
+from typing import IO, TypeVar
 from urllib.parse import quote
 
 import msgspec
@@ -19,6 +20,7 @@ from trimtab import __version__
 from trimtab.core.errors import DataError
 
 _KEY, _DONE = ".key", ".done"
+_LOCK_TRIES, _LOCK_SECONDS = 10, 0.1
 _CHUNK_BYTES = 1 << 20
 # What holds words of recorded runs.
 SNAPSHOT, CURATED, DISTILLED = "runs.jsonl.gz", "curated.json", "distilled.json"
@@ -100,12 +102,21 @@ class Workbench:
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / ".lock"
         with path.open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
+            _take(lock, path)
+            yield
+
+
+def _take(lock: IO[str], path: Path) -> None:
+    """A process that another thread is just starting holds whatever was open for a moment: hence the patience."""
+    for left in range(_LOCK_TRIES - 1, -1, -1):
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except OSError as error:
+            if not left:
                 said = "another process is learning this controller"
                 raise DataError(said, file=str(path), remedy="wait for it, or end it") from error
-            yield
+        time.sleep(_LOCK_SECONDS)
 
 
 def learning_folder(data: Path, workflow: str, kind: str) -> Path:

@@ -65,6 +65,10 @@ class Pool:
             ]
         )
 
+    def serving(self, model: str) -> Sequence[str]:
+        """The endpoints that serve a model."""
+        return self._served.get(model, ())
+
     def price(self, endpoint: str, model: str) -> Price:
         """The price of a model at an endpoint."""
         return self._prices.get((endpoint, model)) or Price()

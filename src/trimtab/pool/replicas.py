@@ -38,14 +38,15 @@ class Replicas:
         """By kind (`MODEL@BITS`)."""
         now, late = self._clock.monotonic(), self._scheduler.late_share
         for name, standings in self._kinds.items():
-            ready = [one for one in standings if one.available]
+            ready, scale = [one for one in standings if one.available], self._scales[name]
+            is_recent = now - scale.changed_at < self._rules.cold_start_seconds
             waits = [one.backlog_seconds for one in ready]
             load = PoolLoad(
                 ready=len(ready),
-                starting=max(0, self._scales[name].replicas - len(standings)),
+                starting=max(0, scale.replicas - len(standings)) if is_recent else 0,
                 queue_seconds=sum(waits) / len(waits) if waits else 2.0 * self._rules.wait_seconds,
                 calls=sum(one.outstanding + one.waiting for one in standings),
                 late_share=late,
             )
-            self._scales[name] = rescale(self._scales[name], load, now, self._rules)
+            self._scales[name] = rescale(scale, load, now, self._rules)
         return {name: scale.replicas for name, scale in self._scales.items()}

@@ -11,7 +11,8 @@ from trimtab.core import Call
 from trimtab.scheduling import MeanOf, RemainingService, RunStanding
 
 _IDLE_SECONDS = 300.0
-_OPEN_SECONDS = 60.0
+_DAY_SECONDS = 86_400.0
+_MOST_SERVICES = 500
 _MOST_RUNS = 100_000
 _LOOK_RUNS = 8
 _USUAL_TOKENS = 200.0
@@ -22,10 +23,11 @@ class _Known(msgspec.Struct, eq=False):
     standing: RunStanding
     heard_at: float
     services: list[tuple[str, float]]
+    open: int = 0
 
 
 class RunBook:
-    """Bounded. Times are monotonic seconds."""
+    """Bounded. Times are seconds of the caller's clock."""
 
     def __init__(self) -> None:
         self._runs: OrderedDict[str, _Known] = OrderedDict()
@@ -53,8 +55,8 @@ class RunBook:
         return run
 
     def late_share(self, now: float) -> float:
-        """Of the runs that a call came of within a minute, those past their deadline."""
-        open_ = [known.standing for known in self._runs.values() if now - known.heard_at < _OPEN_SECONDS]
+        """Of the runs with a call under way, those past their deadline."""
+        open_ = [known.standing for known in self._runs.values() if known.open]
         late = sum(1 for one in open_ if one.deadline is not None and one.deadline < now)
         return late / max(1, len(open_))
 
@@ -66,19 +68,29 @@ class RunBook:
         """Service to expect of the run from this call on."""
         return self._left.left_seconds(run.workflow, call.who.step, run.steps_done)
 
+    def opened(self, run: RunStanding, by: int) -> None:
+        """A call of it got its place (1), or left it (-1)."""
+        known = self._runs.get(run.id)
+        if known is not None:
+            known.open += by
+
     def served(self, call: Call, run: RunStanding, output_tokens: int, seconds: float) -> None:
         """A call was answered: `seconds` of service."""
         self._lengths.learn(run.workflow, call.who.step, output_tokens)
         run.attained_seconds += seconds
         run.steps_done += 1
         known = self._runs.get(run.id)
-        if known is not None:
+        if known is not None and len(known.services) < _MOST_SERVICES:
             known.services.append((call.who.step, seconds))
 
     def _forget(self, now: float) -> None:
         for _ in range(_LOOK_RUNS):
             id, known = next(iter(self._runs.items()))
-            if now - known.heard_at < _IDLE_SECONDS and len(self._runs) <= _MOST_RUNS:
+            # What a run has spent of its allowance is remembered for a day.
+            spends = known.open or (
+                known.standing.spilled_nanodollars and now - known.heard_at < _DAY_SECONDS
+            )
+            if len(self._runs) <= _MOST_RUNS and (now - known.heard_at < _IDLE_SECONDS or spends):
                 return
             del self._runs[id]
             if known.services:

@@ -5,14 +5,15 @@ Everything that decides is in `trimtab.scheduling`, which the simulator runs too
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import msgspec
 
 from trimtab.config import SchedulingSettings, StepSettings
-from trimtab.core import Call, Clock, Price, Usage
-from trimtab.core.errors import DeadlineExceeded, QueueFull
+from trimtab.core import Call, Clock, Usage
+from trimtab.core.errors import DeadlineExceeded, QueueFull, UpstreamError
 from trimtab.pool.endpoint import Endpoint
+from trimtab.pool.pool import Pool
 from trimtab.pool.prompts import marks_of
 from trimtab.pool.run_book import RunBook
 from trimtab.pool.seat import Seat
@@ -26,13 +27,15 @@ from trimtab.scheduling import (
     Standing,
     Terms,
     WaitingRoom,
+    meets,
     scheduling_policy,
     spill,
     worst_nanodollars,
 )
 
 _CACHE_TOKENS = 1_000_000
-_MILLION = 1_000_000
+_BEGINNING = 1_767_225_600.0
+_LOOK_SECONDS = 1.0
 _ANY_STEP = StepSettings()
 
 
@@ -56,14 +59,9 @@ class Ask(msgspec.Struct, frozen=True):
 class Scheduler:
     """Constructed by `app/`. All methods run on the event loop."""
 
-    def __init__(
-        self,
-        settings: SchedulingSettings,
-        endpoints: Mapping[str, Endpoint],
-        price_of: Callable[[str, str], Price],
-        clock: Clock,
-    ) -> None:
-        """`price_of` an endpoint's model. Raises ConfigError for a policy there is none of."""
+    def __init__(self, settings: SchedulingSettings, pool: Pool, clock: Clock) -> None:
+        """Raises ConfigError for a policy there is none of."""
+        endpoints = pool.endpoints
         self._policy = scheduling_policy(settings.policy)
         self._clock, self._endpoints = clock, endpoints
         self._rules = {
@@ -71,8 +69,7 @@ class Scheduler:
             for name, one in endpoints.items()
         }
         self.standings = {
-            name: Standing(index, _terms(one, price_of(name, one.settings.models[0])))
-            for index, (name, one) in enumerate(endpoints.items())
+            name: Standing(index, _terms(one, pool)) for index, (name, one) in enumerate(endpoints.items())
         }
         self._roll = Roll(list(self.standings.values()))
         self._book = PrefixBook([one.terms.kv_tokens for one in self.standings.values()])
@@ -82,6 +79,7 @@ class Scheduler:
         self._runs, self._turn = RunBook(), 0
         self._waiting: Counter[str] = Counter()
         self._telling: set[str] = set()
+        self._tick: asyncio.TimerHandle | None = None
 
     @property
     def waiting(self) -> Mapping[str, int]:
@@ -91,7 +89,7 @@ class Scheduler:
     @property
     def late_share(self) -> float:
         """Of the runs heard of lately, those past their deadline."""
-        return self._runs.late_share(self._clock.monotonic())
+        return self._runs.late_share(self.now())
 
     def share_out(self) -> None:
         """Endpoints' shares of concurrency have changed."""
@@ -116,9 +114,9 @@ class Scheduler:
                 f"no endpoint of ours for {ask.model} is up, and the run may not spill",
                 retry_after_seconds=1.0,
             )
-        if not self._policy.holds:
-            chosen = self._room.pick(demand)
-        else:
+        self._require_able(demand, ask)
+        chosen = None if self._policy.holds else self._room.pick(demand)
+        if chosen is None or chosen.outstanding >= self._endpoints[chosen.name].share:
             if not self._is_free(demand):
                 self._require_room(ask)
             chosen = self._room.arrive(demand)
@@ -131,16 +129,29 @@ class Scheduler:
         if not (ask.external and ask.spill_nanodollars):
             return None
         demand.run.spill_nanodollars = ask.spill_nanodollars
-        others = [self.standings[name] for name in ask.external]
+        # Its tokens as money counts them: at most a byte each.
+        worst = msgspec.structs.replace(
+            demand, among=frozenset(ask.external), input_tokens=ask.call.input_tokens
+        )
         local = self._room.pick(demand) if ask.among else None
-        hits = self._book.hits(demand.marks)
-        chosen = spill(demand, local, others, hits, self._clock.monotonic())
+        others = [one for one in self._roll.external(worst) if one.room]
+        chosen = spill(worst, local, others, self._book.hits(demand.marks), self.now())
         if chosen is None:
             return None
         seat = self._seat(demand, chosen, ask)
-        seat.held_nanodollars = worst_nanodollars(demand, chosen.terms)
+        seat.held_nanodollars = worst_nanodollars(worst, chosen.terms)
         demand.run.spilled_nanodollars += seat.held_nanodollars
         return seat
+
+    def _require_able(self, demand: Demand, ask: Ask) -> None:
+        """Nobody waits for an endpoint that there is none of. Raises UpstreamError."""
+        if not any(meets(demand, one) for one in self.standings.values()):
+            raise UpstreamError(
+                f"no endpoint among {', '.join(ask.among)} meets what step {ask.call.who.step!r} asks for",
+                endpoint=ask.among[0],
+                code="endpoint_unavailable",
+                retryable=False,
+            )
 
     def _require_room(self, ask: Ask) -> None:
         """A call has to wait: whether it may. Raises QueueFull."""
@@ -165,6 +176,8 @@ class Scheduler:
         tenant, waiter = ask.call.who.tenant, demand.tag
         assert isinstance(waiter, _Waiter)
         self._waiting[tenant] += 1
+        if self._tick is None:
+            self._tick = asyncio.get_running_loop().call_later(_LOOK_SECONDS, self._look_on)
         try:
             async with asyncio.timeout(seconds):
                 return await waiter.ready
@@ -185,7 +198,7 @@ class Scheduler:
             waiter.ready.result().leave()
 
     def _demand(self, ask: Ask) -> Demand:
-        call, now = ask.call, self._clock.monotonic()
+        call, now = ask.call, self.now()
         run = self._runs.standing(call, ask.weight, now)
         self._turn += 1
         return Demand(
@@ -202,7 +215,7 @@ class Scheduler:
             model=ask.model,
             role=ask.step.role,
             among=frozenset(ask.among),
-            most_output_tokens=call.max_output_tokens,
+            most_output_tokens=call.max_output_tokens * call.choices,
             tag=_Waiter(ask),
         )
 
@@ -212,6 +225,7 @@ class Scheduler:
         rank = self._policy.key(demand, predicted)
         seat = Seat(self, demand, standing, ask.call, hit, predicted, rank)
         seat.take(self._endpoints[standing.name], heard=ask.heard)
+        self._runs.opened(demand.run, 1)
         return seat
 
     def _look(self) -> None:
@@ -226,6 +240,15 @@ class Scheduler:
             for demand, standing in self._room.reoffer():
                 self._let_in(demand, standing)
 
+    def _look_on(self) -> None:
+        """As long as calls wait: an endpoint that rests from failures comes back without a word."""
+        self._tick = None
+        self._look()
+        for standing in self.standings.values():
+            self._refill(standing)
+        if len(self._room):
+            self._tick = asyncio.get_running_loop().call_later(_LOOK_SECONDS, self._look_on)
+
     def _refill(self, standing: Standing) -> None:
         if len(self._room):
             for demand, chosen in self._room.freed(standing):
@@ -234,19 +257,18 @@ class Scheduler:
     def _let_in(self, demand: Demand, standing: Standing) -> None:
         waiter = demand.tag
         assert isinstance(waiter, _Waiter)
-        seat = self._seat(demand, standing, waiter.ask)
-        if waiter.ready.done():
-            seat.leave()
-        else:
-            waiter.ready.set_result(seat)
+        if not waiter.ready.done():
+            waiter.ready.set_result(self._seat(demand, standing, waiter.ask))
 
     def started(self, seat: Seat) -> None:
         """A first token came."""
         self._refill(seat.standing)
 
-    def left(self, seat: Seat, usage: Usage | None, waited_seconds: float | None) -> None:
-        """A place is free again; `usage` as the endpoint told it, `waited_seconds` in its own queue where known."""
+    def left(self, seat: Seat, usage: Usage | None, nanodollars: int, waited_seconds: float | None) -> None:
+        """A place is free again; `usage` of a whole reply, `waited_seconds` in the endpoint's queue where known."""
         standing, run = seat.standing, seat.demand.run
+        self._runs.opened(run, -1)
+        run.spilled_nanodollars += nanodollars - seat.held_nanodollars if seat.held_nanodollars else 0
         if waited_seconds is not None:
             now, rules = self._clock.monotonic(), self._rules[standing.name]
             standing.limit = standing.limit.after(waited_seconds, standing.outstanding + 1, now, rules)
@@ -255,8 +277,7 @@ class Scheduler:
             missing = max(1, usage.input_tokens - usage.cached_tokens)
             service = standing.terms.speed.service_seconds(missing, usage.output_tokens)
             self._runs.served(seat.call, run, usage.output_tokens, service)
-            if seat.held_nanodollars:
-                run.spilled_nanodollars += self._cost(standing, usage) - seat.held_nanodollars
+        self._look()
         self._refill(standing)
 
     def _remember(self, seat: Seat, usage: Usage) -> None:
@@ -268,14 +289,12 @@ class Scheduler:
             self._book.correct(standing.index, marks, usage.cached_tokens)
         self._book.put(standing.index, marks, standing.kv_tokens - standing.context)
 
-    def _cost(self, standing: Standing, usage: Usage) -> int:
-        terms = standing.terms
-        return -(
-            -(usage.input_tokens * terms.input_price + usage.output_tokens * terms.output_price) // _MILLION
-        )
-
     def now(self) -> float:
-        """Monotonic seconds."""
+        """Seconds since 2026 began: by it calls are ordered, alike in all gateways before one engine."""
+        return self._clock.now() - _BEGINNING
+
+    def monotonic(self) -> float:
+        """Seconds of a clock that is never set: by it paces are learned."""
         return self._clock.monotonic()
 
 
@@ -289,8 +308,11 @@ class _Waiter:
         self.ready: asyncio.Future[Seat] = asyncio.get_running_loop().create_future()
 
 
-def _terms(endpoint: Endpoint, price: Price) -> Terms:
+def _terms(endpoint: Endpoint, pool: Pool) -> Terms:
+    """Of its dearest and its weakest model."""
     settings = endpoint.settings
+    tiers = [tier for model in settings.models for tier in pool.price(endpoint.name, model).tiers]
+    weakest = min(pool.model(model).quality for model in settings.models)
     told = settings.speed
     return Terms(
         name=endpoint.name,
@@ -303,14 +325,14 @@ def _terms(endpoint: Endpoint, price: Price) -> Terms:
             chunk_tokens=told.chunk_tokens,
         ),
         models=frozenset(settings.models),
-        quality=1.0 if settings.quality is None else settings.quality,
+        quality=weakest if settings.quality is None else settings.quality,
         precision_bits=settings.precision_bits,
         context_tokens=settings.context_tokens or 1 << 40,
         kv_tokens=settings.kv_tokens or _CACHE_TOKENS,
         adapters=bool(settings.adapters),
         profile=settings.profile,
-        input_price=max((tier.input for tier in price.tiers), default=0),
-        output_price=max((tier.output for tier in price.tiers), default=0),
+        input_price=max((tier.input for tier in tiers), default=0),
+        output_price=max((tier.output for tier in tiers), default=0),
         hour_nanodollars=round(settings.gpu_hour_usd * 1e9),
         external=settings.external,
         most_calls=endpoint.share,

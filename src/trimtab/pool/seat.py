@@ -10,15 +10,15 @@ from trimtab.scheduling import Demand, Standing
 class Keeper(Protocol):
     """Whoever gave the place."""
 
-    def now(self) -> float:
-        """Monotonic seconds."""
+    def monotonic(self) -> float:
+        """Seconds of a clock that is never set."""
         ...
 
     def started(self, seat: "Seat") -> None:
         """A first token came."""
         ...
 
-    def left(self, seat: "Seat", usage: Usage | None, waited_seconds: float | None) -> None:
+    def left(self, seat: "Seat", usage: Usage | None, nanodollars: int, waited_seconds: float | None) -> None:
         """It is free again; its first token came `waited_seconds` later than was predicted, None where nobody knows."""
         ...
 
@@ -80,17 +80,23 @@ class Seat:
         self._endpoint = endpoint
         endpoint.in_flight += 1
         self._wait = self.standing.unstarted_seconds if self.standing.unstarted else 0.0
-        self._sent_at = self._keeper.now()
+        self._sent_at = self._keeper.monotonic()
         self.standing.sent(self._missing, self._tokens, self._predicted)
         self._heard = heard
         if not heard:
             self._begin(self._sent_at)
 
+    def sent(self) -> None:
+        """The request goes out now: what was waited for before (a load, money) is not the endpoint's pace."""
+        self._sent_at = self._keeper.monotonic()
+        if not self._heard:
+            self._started_at = self._sent_at
+
     def first_token(self) -> None:
         """Heard, of a streamed reply."""
         if self._began or self._endpoint is None:
             return
-        self._begin(self._keeper.now())
+        self._begin(self._keeper.monotonic())
         self._keeper.started(self)
 
     def _begin(self, now: float) -> None:
@@ -98,19 +104,19 @@ class Seat:
         self.standing.started(self._missing, self._tokens, self._predicted)
         self._steady = self.standing.token_seconds / self.standing.decode_pace
 
-    def leave(self, usage: Usage | None = None) -> None:
-        """Give the place back; `usage` of a whole reply teaches."""
+    def leave(self, usage: Usage | None = None, nanodollars: int = 0) -> None:
+        """Give the place back; `usage` of a whole reply teaches, `nanodollars` were charged."""
         endpoint, self._endpoint = self._endpoint, None
         if endpoint is None:
             return
-        endpoint.in_flight -= 1
-        now, waited = self._keeper.now(), None
+        now, waited = self._keeper.monotonic(), None
         if not self._began:
             self._begin(now)
         elif usage is not None and usage.output_tokens:
             waited = self._learn(usage, now)
         self.standing.ended(self._tokens)
-        self._keeper.left(self, usage, waited)
+        endpoint.leave()
+        self._keeper.left(self, usage, nanodollars, waited)
 
     def _learn(self, usage: Usage, now: float) -> float | None:
         """How fast prompts and tokens go there; seconds that the first token came later than was predicted."""

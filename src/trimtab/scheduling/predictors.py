@@ -6,10 +6,12 @@ which only the policy named `oracle` uses, in simulation.
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 _FADE = 0.02
 _FEW = 3
 _EXACT_STEPS = 8
+_MOST_KINDS = 20_000
 
 
 class RemainingService:
@@ -41,6 +43,7 @@ class RemainingService:
             for kind in ((workflow, step, reached), (workflow, "", reached)):
                 seen = self._by_step.get(kind)
                 if seen is None:
+                    _make_room(self._by_step)
                     seen = self._by_step[kind] = [0.0, 0.0]
                 seen[0] += left
                 seen[1] += 1.0
@@ -68,7 +71,15 @@ class MeanOf:
         means = self._means
         for kind in ((workflow, step), (workflow, "")):
             old = means.get(kind)
+            if old is None:
+                _make_room(means)
             means[kind] = seen if old is None else old + _FADE * (seen - old)
+
+
+def _make_room(known: dict[Any, Any]) -> None:
+    """Names come from outside: the oldest is forgotten where there are too many."""
+    if len(known) >= _MOST_KINDS:
+        del known[next(iter(known))]
 
 
 def step_class(steps_done: int) -> int:

@@ -5,7 +5,7 @@ of the one most behind. The live pool and the simulator tell it what arrived and
 """
 
 from collections.abc import Iterator
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 
 import msgspec
 
@@ -17,6 +17,8 @@ from trimtab.scheduling.orders import Key, place
 from trimtab.scheduling.prefixes import PrefixBook
 from trimtab.scheduling.standing import Standing
 
+_MOST_GONE = 64
+_MOST_LINES = 4
 _Place = tuple[float, float, str, int]
 
 
@@ -32,7 +34,7 @@ class _Held(msgspec.Struct, eq=False):
 class WaitingRoom:
     """Bounded lines, one an endpoint, and one for calls that nobody who is up may serve."""
 
-    __slots__ = ("_book", "_chooser", "_key", "_limit", "_lines", "_nowhere", "_places", "_roll")
+    __slots__ = ("_book", "_chooser", "_key", "_gone", "_limit", "_lines", "_nowhere", "_places", "_roll")
 
     def __init__(
         self,
@@ -47,6 +49,7 @@ class WaitingRoom:
         self._lines: dict[int, list[tuple[_Place, _Held]]] = {}
         self._nowhere: list[tuple[_Place, _Held]] = []
         self._places: dict[int, _Held] = {}
+        self._gone = 0
 
     def __len__(self) -> int:
         return len(self._places)
@@ -102,7 +105,17 @@ class WaitingRoom:
             return False
         held.gone = True
         self._let_go(held)
+        self._gone += 1
+        if self._gone > _MOST_GONE + len(self._places):
+            self._sweep()
         return True
+
+    def _sweep(self) -> None:
+        """Forget those that went away, wherever they stand."""
+        self._gone = 0
+        for line in (self._nowhere, *self._lines.values()):
+            line[:] = [entry for entry in line if not entry[1].gone]
+            heapify(line)
 
     def _hold(self, demand: Demand, standing: Standing | None) -> None:
         held = _Held(demand, standing)
@@ -129,17 +142,16 @@ class WaitingRoom:
         return None
 
     def _lure(self, standing: Standing) -> _Held | None:
-        """The head of the line most behind, where it would now rather go to `standing`."""
-        behind = [one for one in self._roll.standings if one.waiting]
-        if not behind:
-            return None
-        longest = max(behind, key=lambda one: (one.backlog_seconds, one.name))
-        held = self._pop(self._lines.get(longest.index))
-        if held is None:
-            return None
-        if self.pick(held.demand) is standing:
-            return held
-        self._hold(held.demand, longest)
+        """The head of one of the lines most behind, where it would now rather go to `standing`."""
+        behind = [one for one in self._roll.standings if one.waiting and one is not standing]
+        behind.sort(key=lambda one: (-one.backlog_seconds, one.name))
+        for one in behind[:_MOST_LINES]:
+            held = self._pop(self._lines.get(one.index))
+            if held is None:
+                continue
+            if self.pick(held.demand) is standing:
+                return held
+            self._hold(held.demand, one)
         return None
 
 

@@ -130,7 +130,6 @@ class Shelf:
     async def _make(self, moved: Move) -> None:
         if moved.unload:
             await self._empty(moved.unload)
-            await self._items[moved.unload].unload()
             self._changed_at = self._clock.monotonic()
         began = self._clock.monotonic()
         await self._items[moved.load].load()
@@ -141,13 +140,14 @@ class Shelf:
         self.loads += 1
 
     async def _empty(self, name: str) -> None:
-        """Wait until no call uses it; new ones wait for it to come again. It stays if we are called off."""
+        """Unload it, once no call uses it; new ones wait for it to come again. It stays where that fails."""
         since = self._since.pop(name)
         self.on_change()
         try:
             while self._using[name]:
                 self._released.clear()
                 await self._released.wait()
+            await self._items[name].unload()
         except BaseException:
             self._since[name] = since
             self.on_change()
