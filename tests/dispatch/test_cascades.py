@@ -7,7 +7,7 @@ from types import ModuleType
 import msgspec
 import pytest
 
-from gateway.served import ask, cost, endpoint
+from gateway.served import WAITS, ask, cost, endpoint
 from gateway.upstream import Says, chunk, refuses, streams
 
 SCHEMA = {
@@ -38,8 +38,8 @@ def functions(monkeypatch):
     monkeypatch.setitem(sys.modules, "verdicts_of_mine", module)
 
 
-@pytest.fixture
-async def build(serve, upstreams):
+@pytest.fixture(params=WAITS.values(), ids=WAITS)
+async def build(request, serve, upstreams):
     async def make(verifier, style="openai"):
         small, large = await upstreams(), await upstreams()
         more = f'style = "{style}"\n'
@@ -49,6 +49,7 @@ async def build(serve, upstreams):
             + '[[model]]\nname = "smart"\ncandidates = ["small", "large"]\npolicy = "careful"\n'
             + '[[model]]\nname = "small"\nquality = 0.2\n[[model]]\nname = "large"\nquality = 0.9\n'
             + f'[policy.careful]\nkind = "cascade"\nverifiers = [{{ {verifier} }}]\n'
+            + request.param
         )
         return served, small, large
 

@@ -5,7 +5,7 @@ import asyncio
 import msgspec
 import pytest
 
-from gateway.served import ask, cost, endpoint
+from gateway.served import WAITS, ask, cost, endpoint
 from gateway.upstream import Says, Talk, chunk, hangs, refuses, waits
 
 POLICY = """
@@ -19,12 +19,12 @@ hedge = true
 DEAR = "price = { input = 2.0, output = 20.0 }\n"
 
 
-@pytest.fixture
-async def pair(serve, upstreams, clock):
+@pytest.fixture(params=WAITS.values(), ids=WAITS)
+async def pair(request, serve, upstreams, clock):
     """Two endpoints, the first known to be quick, and a budget for some hedges."""
     first, second = await upstreams(), await upstreams()
     text = endpoint(first, "first") + endpoint(second, "second", more=DEAR)
-    served = await serve(POLICY + text)
+    served = await serve(POLICY + request.param + text)
     for _ in range(6):
         assert (await served.post(ask())).headers["x-trimtab-endpoint"] == "first"
     clock.ahead += 0.25  # so that speeds are looked up anew

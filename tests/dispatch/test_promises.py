@@ -4,7 +4,7 @@ import base64
 
 import pytest
 
-from gateway.served import ask, endpoint
+from gateway.served import WAITS, ask, endpoint
 from gateway.upstream import Says
 
 BUDGET = '[[budget]]\nscope = "tenant"\nwindow = "day"\nlimit_usd = 5.0\n'
@@ -60,10 +60,12 @@ async def test_without_a_budget_nothing_is_refused(serve, upstream):
     assert (await served.post(_file(file_id="f1"))).status == 200
 
 
-async def test_an_endpoint_that_bounds_it_serves_in_place_of_one_that_does_not(serve, upstreams):
+@pytest.mark.parametrize("waits", WAITS.values(), ids=WAITS)
+async def test_an_endpoint_that_bounds_it_serves_in_place_of_one_that_does_not(serve, upstreams, waits):
     first, second = await upstreams(), await upstreams()
     dear = "price = { input = 2.0, output = 20.0 }\n"
-    served = await serve(endpoint(first, "first") + endpoint(second, "second", more=dear + KNOWN) + BUDGET)
+    text = endpoint(first, "first") + endpoint(second, "second", more=dear + KNOWN)
+    served = await serve(waits + text + BUDGET)
     assert (await served.post(_file(file_id="f1"))).headers["x-trimtab-endpoint"] == "second"
     assert first.seen == []
 

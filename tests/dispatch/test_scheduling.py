@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from gateway.served import ask, endpoint
-from gateway.upstream import Says, refuses, waits
+from gateway.upstream import Says, hangs, refuses, waits
 from trimtab.core.errors import ConfigError
 
 DEFAULT = '[scheduling]\npolicy = "default"\n'
@@ -246,3 +246,75 @@ async def test_hundreds_that_go_away_at_once_leave_nothing_behind(serve, upstrea
         while sum(served.house.scheduler.waiting.values()) or served.house.pool.endpoints["main"].in_flight:
             await asyncio.sleep(0.01)
     assert (await served.post(ask())).status == 200
+
+
+CASCADE = """
+[[model]]
+name = "smart"
+candidates = ["small", "large"]
+policy = "careful"
+[[model]]
+name = "small"
+quality = 0.2
+[[model]]
+name = "large"
+quality = 0.9
+[policy.careful]
+kind = "cascade"
+verifiers = [{ kind = "json_schema" }]
+"""
+CITY = {
+    "type": "json_schema",
+    "json_schema": {"name": "city", "schema": {"type": "object", "required": ["name"]}},
+}
+
+
+async def test_a_cascade_still_ends_at_its_last_model(serve, upstreams):
+    """Whichever replica of the cheap model is taken, the dear one stays in the plan."""
+    small, again, large = await upstreams(), await upstreams(), await upstreams()
+    cheap = "price = { input = 0.1, output = 1.0 }\nconcurrency = 1"
+    text = DEFAULT + endpoint(small, "one", '"small"', cheap) + endpoint(again, "two", '"small"', cheap)
+    served = await serve(text + endpoint(large, "large", '"large"') + CASCADE)
+    small.always = again.always = Says('{"size": 3}')
+    large.always = Says('{"name": "Oslo"}')
+    answers = await asyncio.gather(
+        *[served.post(ask("smart", response_format=CITY, stream=True)) for _ in range(6)]
+    )
+    assert {answer.headers["x-trimtab-endpoint"] for answer in answers} == {"large"}
+    assert len(small.seen) + len(again.seen) == len(large.seen) == 6
+    assert small.seen
+    assert again.seen
+
+
+HEDGED = """
+default_policy = "raced"
+[hedging]
+share = 0.5
+[policy.raced]
+kind = "pinned"
+hedge = true
+"""
+
+
+async def test_a_hedge_goes_where_it_was_planned(serve, upstreams, clock):
+    first, second = await upstreams(), await upstreams()
+    served = await serve(HEDGED + pair(first, second, more="concurrency = 8"))
+    for _ in range(6):
+        assert (await served.post(ask())).headers["x-trimtab-endpoint"] == "one"
+    clock.ahead += 0.25
+    first.always = hangs()
+    assert (await served.post(ask())).headers["x-trimtab-endpoint"] == "two"
+    assert (len(first.seen), len(second.seen)) == (7, 1)
+
+
+async def test_what_waits_with_the_scheduler_counts_as_queued_for_policies_and_metrics(serve, upstream, gate):
+    served = await serve(DEFAULT + endpoint(upstream, more="concurrency = 1"))
+    upstream.then(waits(gate))
+    calls = [asyncio.ensure_future(served.post(ask()))]
+    await upstream.arrivals(1)
+    calls += [asyncio.ensure_future(served.post(ask())) for _ in range(3)]
+    await waiting(served, 3)
+    assert served.house.pool.endpoints["main"].queued == 3
+    assert b'trimtab_queued{endpoint="main"} 3.0' in served.house.watchers.metrics.render()
+    gate.set()
+    assert [answer.status for answer in await asyncio.gather(*calls)] == [200] * 4

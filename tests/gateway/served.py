@@ -17,6 +17,8 @@ from trimtab.tenants import create_key
 from .upstream import Upstream
 
 INPUT_USD, OUTPUT_USD = 1.0, 10.0
+# What attempts wait by: the queue of the endpoint that was planned, or the scheduler.
+WAITS = {"queues": "", "scheduled": '[scheduling]\npolicy = "default"\n'}
 # All but reasoning: what such a model makes can be seen.
 SHOWN = 'capabilities = ["tools", "json_schema", "vision", "audio", "logprobs", "n", "embeddings"]\n'
 PRICE = Price((Rates(input=1_000_000_000, output=10_000_000_000),))

@@ -40,7 +40,7 @@ def build_watchers(
     replicas = None if scheduler is None else Replicas(settings.scheduling.autoscale, scheduler, clock)
     gauges = Gauges(
         in_flight=lambda: {endpoint.name: endpoint.in_flight for endpoint in endpoints},
-        queued=lambda: _queued(pool, scheduler),
+        queued=lambda: {endpoint.name: endpoint.queued for endpoint in endpoints},
         breaker_open=lambda: {endpoint.name: not endpoint.available for endpoint in endpoints},
         desired_replicas=lambda: {} if replicas is None else replicas.desired,
         open_holds=lambda: ledger.open_holds,
@@ -54,11 +54,6 @@ def build_watchers(
     telemetry = settings.telemetry
     spans = Spans(telemetry, settings.endpoint) if telemetry.otlp_endpoint else None
     return Watchers(Metrics(gauges), spans)
-
-
-def _queued(pool: Pool, scheduler: Scheduler | None) -> dict[str, float]:
-    held = {} if scheduler is None else scheduler.waiting
-    return {name: len(endpoint.queue) + held.get(name, 0) for name, endpoint in pool.endpoints.items()}
 
 
 def _figures(state: str, host: Host) -> ControllerFigures:

@@ -152,7 +152,7 @@ class Journey:
         self, visit: Visit, planned: PlannedAttempt, seat: Seat | None = None, *, is_last: bool
     ) -> Whole | Live:
         if seat is None and self._placing.places:
-            planned, seat = await self._placing.place(visit, planned, [])
+            planned, seat = await self._placing.place(visit, planned, None)
         endpoint = self._pool.endpoints[planned.endpoint]
         attempt = Attempt(self._desk, visit, endpoint, planned, seat, is_last=is_last)
         answer = await attempt.begin()

@@ -24,16 +24,17 @@ class Placing:
         self.places = scheduler is not None
 
     async def place(
-        self, visit: Visit, planned: PlannedAttempt, others: list[PlannedAttempt]
+        self, visit: Visit, planned: PlannedAttempt, others: list[PlannedAttempt] | None
     ) -> tuple[PlannedAttempt, Seat | None]:
         """The attempt to make, and its place where a scheduler gives places. Where it is not `planned` but one of the
-        `others` that serve the same model under the same checks, the two change places.
+        `others` that serve the same model under the same checks, the two change places. Without `others` (a retry, a
+        hedge) it is made where it was planned.
 
         Raises QueueFull, DeadlineExceeded.
         """
         if self._scheduler is None:
             return planned, None
-        alike = self._alike(visit, planned, others)
+        alike = [planned] if others is None else self._alike(visit, planned, others)
         ours = [one for one in alike if not self._is_external(one.endpoint)]
         if not ours and all(self._is_external(name) for name in self._pool.serving(planned.model)):
             # A model that others alone serve needs no leave to go there.
@@ -49,6 +50,7 @@ class Placing:
             raise DeadlineExceeded("the call's own deadline passed before an endpoint was asked")
         seat = await self._scheduler.seat(ask, left)
         chosen = next(one for one in up if one.endpoint == seat.endpoint)
+        visit.placed.add((chosen.endpoint, chosen.model))
         return self._instead(planned, chosen, others), seat
 
     def _is_external(self, endpoint: str) -> bool:
@@ -59,18 +61,18 @@ class Placing:
     ) -> list[PlannedAttempt]:
         """All that may take its place: a plan's own first, then whoever can serve the model and was not tried."""
         alike = [planned, *(one for one in others if _is_like(one, planned))]
-        known = {one.endpoint for one in alike} | {tried.endpoint for tried in visit.attempts}
+        known = {(one.endpoint, one.model) for one in alike} | visit.placed
         for (endpoint, model), offer in visit.offers.items():
-            if model == planned.model and endpoint not in known and can_serve(visit.call, offer):
+            if model == planned.model and (endpoint, model) not in known and can_serve(visit.call, offer):
                 alike.append(PlannedAttempt(endpoint, model, planned.verifiers, "scheduled"))
         return alike
 
     def _instead(
-        self, planned: PlannedAttempt, chosen: PlannedAttempt, others: list[PlannedAttempt]
+        self, planned: PlannedAttempt, chosen: PlannedAttempt, others: list[PlannedAttempt] | None
     ) -> PlannedAttempt:
-        """`planned` is kept for later, where more attempts are planned; a plan never grows."""
-        if chosen is not planned and others:
-            others[others.index(chosen) if chosen in others else -1] = planned
+        """A plan never grows, and loses none of its other attempts."""
+        if others is not None and chosen in others:
+            others[others.index(chosen)] = planned
         return chosen
 
     def _ask(self, visit: Visit, alike: list[PlannedAttempt], up: list[PlannedAttempt]) -> Ask:

@@ -32,6 +32,7 @@ class Visit:
         "meters",
         "nanodollars",
         "offers",
+        "placed",
         "recall_seconds",
         "started",
         "weight",
@@ -46,6 +47,7 @@ class Visit:
         self.meters: tuple[Meter, ...] = ()
         self.charges: tuple[Charge, ...] = ()
         self.offers: dict[tuple[str, str], Offer] = {}
+        self.placed: set[tuple[str, str]] = set()
         self.decision: Decision | None = None
         self.nanodollars = 0
         self.first_token_seconds: float | None = None

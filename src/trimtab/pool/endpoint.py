@@ -41,6 +41,7 @@ class Endpoint:
         self.settings, self.secret, self._clock = settings, secret, clock
         self.name = settings.name
         self.in_flight = 0
+        self.held: Callable[[], int] = _none
         self.share = settings.concurrency
         self.queue: FairQueue[Waiter] = FairQueue(tenant_limit, settings.max_queued)
         self.latency = Latency()
@@ -85,6 +86,11 @@ class Endpoint:
     def reasons(self, model: str) -> bool | None:
         """Whether `model` has told reasoning tokens here; None before its first reply with usage."""
         return self._reasons.get(model)
+
+    @property
+    def queued(self) -> int:
+        """Calls that wait for it, here or with a scheduler."""
+        return len(self.queue) + self.held()
 
     @property
     def speed(self) -> Speed:
@@ -156,3 +162,7 @@ class Endpoint:
 
 def _nothing() -> None:
     pass
+
+
+def _none() -> int:
+    return 0

@@ -93,7 +93,7 @@ class Pool:
             first_token_seconds=speed.first_token_p50,
             p95_seconds=speed.p95,
             in_flight=endpoint.in_flight,
-            queued=len(endpoint.queue),
+            queued=endpoint.queued,
             concurrency=endpoint.share,
             available=endpoint.available,
         )

@@ -6,6 +6,7 @@ Everything that decides is in `trimtab.scheduling`, which the simulator runs too
 import asyncio
 from collections import Counter
 from collections.abc import Mapping
+from functools import partial
 
 import msgspec
 
@@ -71,6 +72,8 @@ class Scheduler:
         self.standings = {
             name: Standing(index, _terms(one, pool)) for index, (name, one) in enumerate(endpoints.items())
         }
+        for name, endpoint in endpoints.items():
+            endpoint.held = partial(getattr, self.standings[name], "waiting")
         self._roll = Roll(list(self.standings.values()))
         self._book = PrefixBook([one.terms.kv_tokens for one in self.standings.values()])
         self._room = WaitingRoom(

@@ -3,6 +3,7 @@
 Each is a `Chooser`; whatever the order of the endpoints given, ties go to the first name.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
@@ -28,12 +29,12 @@ class Chooser(Protocol):
         ...
 
 
-class _ByScore:
+class _ByScore(ABC):
     """Least score first, then name."""
 
+    @abstractmethod
     def score(self, demand: Demand, standing: Standing, hit: int) -> float:
         """Smaller is better."""
-        raise NotImplementedError
 
     def choose(
         self, demand: Demand, standings: Sequence[Standing], hits: Mapping[int, int]
@@ -76,7 +77,7 @@ class LeastLoaded(_ByScore):
         return standing.outstanding + standing.waiting
 
 
-class PrefixLoad(_ByScore):
+class PrefixLoad:
     """The largest share of the prompt cached, less the share of the busiest endpoint's load.
 
     The rule of SGLang's router and of the Gateway API inference extension, weighted one to one.

@@ -132,7 +132,7 @@ def _pays(needs: _Needs, saved_seconds: float) -> bool:
 
 def _wait_seconds(endpoint: Endpoint) -> float:
     """About how long a call waits there for its place."""
-    ahead = len(endpoint.queue) + max(0, endpoint.in_flight - endpoint.share + 1)
+    ahead = endpoint.queued + max(0, endpoint.in_flight - endpoint.share + 1)
     return endpoint.speed.p50 * ahead / max(1, endpoint.share)
 
 

@@ -48,7 +48,9 @@ class Contexts:
             self._owners[digests[depth]] = (place.context, depth + 1)
         self._depths[place.context] = max(self._depths.get(place.context, 0), len(digests))
         while len(self._owners) > _MOST_BLOCKS:
-            self._owners.popitem(last=False)
+            _, (context, depth) = self._owners.popitem(last=False)
+            if depth >= self._depths.get(context, 0):
+                self._depths.pop(context, None)
         return place
 
     def _digests(self, prompt: bytes) -> list[bytes]:
