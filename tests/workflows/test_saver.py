@@ -158,10 +158,10 @@ async def test_a_database_that_is_away_is_waited_for(database, batch, monkeypatc
     away = iter([True] * 3)
     run = database.run
 
-    async def sometimes(work):
+    async def sometimes(work, **how):
         if next(away, False):
             raise StoreUnavailable("away")
-        return await run(work)
+        return await run(work, **how)
 
     monkeypatch.setattr(database, "run", sometimes)
     await RunSaver(database, batch, row()).aput(

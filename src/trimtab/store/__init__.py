@@ -21,6 +21,7 @@ from trimtab.store import (
     workflow_housekeeping,
     workflow_items,
     workflow_places,
+    workflow_progress,
     workflow_questions,
     workflow_runs,
     workflow_threads,
@@ -55,6 +56,7 @@ from trimtab.store.workflow_crons import CronQuery, CronRow
 from trimtab.store.workflow_events import Event
 from trimtab.store.workflow_items import ItemRow
 from trimtab.store.workflow_places import Limits, PlaceLimits
+from trimtab.store.workflow_progress import Progress
 from trimtab.store.workflow_questions import AskedRow, QuestionPlace, QuestionQuery, QuestionRow
 from trimtab.store.workflow_runs import WorkflowRunRow, WorkflowState
 from trimtab.store.workflow_threads import FoundThread, ThreadQuery, ThreadRow, ThreadStatus, key_of
@@ -95,6 +97,7 @@ __all__ = [
     "OtherRow",
     "Place",
     "PlaceLimits",
+    "Progress",
     "QuestionPlace",
     "QuestionQuery",
     "QuestionRow",
@@ -144,6 +147,7 @@ __all__ = [
     "workflow_housekeeping",
     "workflow_items",
     "workflow_places",
+    "workflow_progress",
     "workflow_questions",
     "workflow_runs",
     "workflow_threads",

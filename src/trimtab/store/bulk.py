@@ -29,7 +29,7 @@ def put_rows(
     written, nothing where that is empty."""
     if rows:
         fields = rows[0].__struct_fields__
-        statement = _insert(connection.dialect.name, table.name, fields) + _conflict(keys, changed)
+        statement = _insert(connection.dialect.name, table.name, fields) + on_conflict(keys, changed)
         _execute(connection, statement, [msgspec.structs.astuple(row) for row in rows])
 
 
@@ -47,7 +47,8 @@ def _insert(dialect: str, table: str, columns: tuple[str, ...]) -> str:
 
 
 @cache
-def _conflict(keys: tuple[str, ...], changed: tuple[str, ...]) -> str:
+def on_conflict(keys: tuple[str, ...], changed: tuple[str, ...]) -> str:
+    """What becomes of a row whose `keys` are there: its `changed` columns are written, nothing where there are none."""
     names = ", ".join(f'"{name}"' for name in keys)
     sets = ", ".join(f'"{name}" = excluded."{name}"' for name in changed)
     return f" ON CONFLICT ({names}) DO " + (f"UPDATE SET {sets}" if changed else "NOTHING")

@@ -5,9 +5,11 @@ Everything here raises `StoreUnavailable` when the database does not answer; not
 
 import asyncio
 import os
+import select
 import socket
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -18,9 +20,9 @@ from typing import Literal, TypeVar
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError, InvalidatePoolError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnection
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from trimtab.core.errors import ConfigError, StoreUnavailable
 
@@ -33,9 +35,11 @@ _CLOSE_SECONDS = 5.0
 # A database machine that vanishes without a word is noticed within about ten seconds.
 _NOTICE = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 10_000}
 _IDLE_MILLISECONDS = 2_000
+_SURE_SECONDS = 1.0
 _REPORT_SECONDS = 600
 _SNAPSHOT = {"trimtab_reads": True}
 _PG_SNAPSHOT = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+_AUTOCOMMIT = {"isolation_level": "AUTOCOMMIT"}
 
 
 def url_of(database: str, data: Path) -> URL:
@@ -68,6 +72,7 @@ class Database:
             event.listen(self.engine, "connect", self._note_open)
             event.listen(self.engine, "close", self._note_closed)
         self._reader = self.engine.execution_options(**(_SNAPSHOT if self.sqlite else _PG_SNAPSHOT))
+        self._stater = self.engine if self.sqlite else self.engine.execution_options(**_AUTOCOMMIT)
         self._threads = ThreadPoolExecutor(max_workers=3, thread_name_prefix="store")
 
     @property
@@ -92,15 +97,30 @@ class Database:
                 connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
             return work(connection)
 
-    async def run(self, work: Callable[[Connection], T], seconds: float = _ANSWER_SECONDS) -> T:
-        """`transact` in a store thread. Raises StoreUnavailable, after `seconds` without an answer too.
+    def state(self, work: Callable[[Connection], T]) -> T:
+        """`transact` for work that is a single statement on PostgreSQL: one round trip, none to begin and commit."""
+        self._require_file()
+        with _answering(), self._stater.begin() as connection:
+            return work(connection)
+
+    async def run(
+        self,
+        work: Callable[[Connection], T],
+        seconds: float = _ANSWER_SECONDS,
+        *,
+        is_statement: bool = False,
+    ) -> T:
+        """`transact`, or `state` where the work `is_statement`, in a store thread. Raises StoreUnavailable, after
+        `seconds` without an answer too.
 
         Then, as after a lost connection, the work may have been done. But it is not begun any more, nor, if it
         was, committed: only a commit already under way may get through, before the rows it locks are free.
         """
-        given_up = threading.Event()
+        given_up, enter = threading.Event(), self.state if is_statement else self.transact
 
         def guarded(connection: Connection) -> T:
+            if given_up.is_set():
+                raise StoreUnavailable("nobody waits for this statement any more")
             done = work(connection)
             if given_up.is_set():
                 raise StoreUnavailable("nobody waits for this transaction any more")
@@ -108,7 +128,7 @@ class Database:
 
         try:
             async with asyncio.timeout(seconds):
-                return await asyncio.get_running_loop().run_in_executor(self._threads, self.transact, guarded)
+                return await asyncio.get_running_loop().run_in_executor(self._threads, enter, guarded)
         except TimeoutError as error:
             raise StoreUnavailable(f"the database gave no answer within {seconds:g} s") from error
         finally:
@@ -176,12 +196,11 @@ def _engine(url: URL, synchronous: str) -> Engine:
         event.listen(engine, "connect", partial(_tune_sqlite, synchronous))
         event.listen(engine, "begin", _begin)
         return engine
-    return create_engine(
+    engine = create_engine(
         url,
         pool_size=4,
         max_overflow=4,
         pool_timeout=_CONNECT_SECONDS,
-        pool_pre_ping=True,
         connect_args={
             "connect_timeout": _CONNECT_SECONDS,
             # A process that was stopped in a transaction must not keep others from its rows.
@@ -189,6 +208,32 @@ def _engine(url: URL, synchronous: str) -> Engine:
             **_NOTICE,
         },
     )
+    event.listen(engine, "checkin", _note_use)
+    event.listen(engine, "checkout", partial(_require_line, engine))
+    return engine
+
+
+def _note_use(connection: DBAPIConnection | None, record: ConnectionPoolEntry) -> None:
+    record.info["used"] = time.monotonic()
+
+
+def _require_line(
+    engine: Engine, connection: DBAPIConnection, record: ConnectionPoolEntry, _: PoolProxiedConnection
+) -> None:
+    """Ask a connection whether it is alive before it is lent: not for every use, which would be a round trip each."""
+    if time.monotonic() - record.info.get("used", 0.0) < _SURE_SECONDS and not _speaks(connection):
+        return
+    try:
+        engine.dialect.do_ping(connection)
+    except Exception as error:
+        raise InvalidatePoolError from error
+
+
+def _speaks(connection: DBAPIConnection) -> bool:
+    """Whether the server has said something unasked: as a rule that it goes."""
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def _tune_sqlite(synchronous: str, connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:

@@ -10,6 +10,8 @@ from trimtab.store.workflow_schema import checkpoint as table
 
 # In the namespace of a subgraph that begins anew in each step, as LangGraph writes it: "node:task|inner:task".
 STEP_MARK = ":"
+KEY = ("thread", "namespace", "id")
+CHANGED = ("kind", "body", "metadata")
 
 
 class CheckpointRow(msgspec.Struct, frozen=True):
@@ -37,7 +39,7 @@ class CheckpointMark(msgspec.Struct, frozen=True):
 
 def put(connection: Connection, rows: Sequence[CheckpointRow]) -> None:
     """Write checkpoints; one that is there is overwritten."""
-    put_rows(connection, table, rows, ("thread", "namespace", "id"), ("kind", "body", "metadata"))
+    put_rows(connection, table, rows, KEY, CHANGED)
 
 
 def find(connection: Connection, thread: str, namespace: str, id: str = "") -> CheckpointRow | None:

@@ -9,7 +9,8 @@ from trimtab.store.bulk import put_rows
 from trimtab.store.workflow_checkpoints import STEP_MARK
 from trimtab.store.workflow_schema import write as table
 
-_KEY = ("thread", "namespace", "checkpoint", "task", "position")
+KEY = ("thread", "namespace", "checkpoint", "task", "position")
+CHANGED = ("path", "channel", "kind", "body")
 
 
 class WriteRow(msgspec.Struct, frozen=True):
@@ -28,7 +29,7 @@ class WriteRow(msgspec.Struct, frozen=True):
 
 def put(connection: Connection, rows: Sequence[WriteRow], *, replace: bool) -> None:
     """Write values; of one that is there the old stays, or the new where `replace` is asked for."""
-    put_rows(connection, table, rows, _KEY, ("path", "channel", "kind", "body") if replace else ())
+    put_rows(connection, table, rows, KEY, CHANGED if replace else ())
 
 
 def of_checkpoint(connection: Connection, thread: str, namespace: str, checkpoint: str) -> list[WriteRow]:

@@ -9,18 +9,10 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TypeVar
 
-import msgspec
 from sqlalchemy import Connection
 
 from trimtab.core.errors import StoreUnavailable
-from trimtab.store import (
-    CheckpointRow,
-    Database,
-    WriteRow,
-    workflow_checkpoints,
-    workflow_runs,
-    workflow_writes,
-)
+from trimtab.store import Database, Progress, workflow_progress
 
 T = TypeVar("T")
 _FIRST_PAUSE_SECONDS = 0.05
@@ -32,25 +24,15 @@ class LostRun(Exception):
     """The run belongs to another worker by now; whoever drives it here is to stop."""
 
 
-class Item(msgspec.Struct, frozen=True):
-    """What one saver hands in at once, under the claim it holds."""
-
-    run: str
-    claim: int
-    checkpoints: tuple[CheckpointRow, ...] = ()
-    kept: tuple[WriteRow, ...] = ()
-    replaced: tuple[WriteRow, ...] = ()
-
-
 class Batch:
     """One per process. `run` is its task."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._waiting: list[tuple[Item, asyncio.Future[None]]] = []
+        self._waiting: list[tuple[Progress, asyncio.Future[None]]] = []
         self._arrived = asyncio.Event()
 
-    async def put(self, item: Item) -> None:
+    async def put(self, item: Progress) -> None:
         """Return once it is durable. Raises LostRun."""
         written = asyncio.get_running_loop().create_future()
         self._waiting.append((item, written))
@@ -65,7 +47,9 @@ class Batch:
             taken, self._waiting = self._waiting, []
             items = [item for item, written in taken if not written.done()]
             try:
-                held = await patiently(self._database, partial(_commit, items))
+                held = await patiently(
+                    self._database, partial(workflow_progress.put, items=items), is_statement=True
+                )
             except Exception as error:  # the task's edge: only these runs may fail by it
                 _log.exception("checkpoints cannot be written")
                 _refuse(taken, error)
@@ -75,35 +59,25 @@ class Batch:
                     _answer(item, written, held)
 
 
-def _answer(item: Item, written: "asyncio.Future[None]", held: set[tuple[str, int]]) -> None:
+def _answer(item: Progress, written: "asyncio.Future[None]", held: set[tuple[str, int]]) -> None:
     if (item.run, item.claim) in held:
         written.set_result(None)
     else:
         written.set_exception(LostRun(f"run {item.run}: claim {item.claim} is not the latest any more"))
 
 
-def _refuse(taken: "Sequence[tuple[Item, asyncio.Future[None]]]", error: Exception) -> None:
+def _refuse(taken: "Sequence[tuple[Progress, asyncio.Future[None]]]", error: Exception) -> None:
     for _, written in taken:
         if not written.done():
             written.set_exception(error)
 
 
-def _commit(items: Sequence[Item], connection: Connection) -> set[tuple[str, int]]:
-    """Write the items of runs that are still held, in the transaction that tests it; the claims that hold."""
-    held = workflow_runs.held(connection, {item.run for item in items})
-    mine = [item for item in items if (item.run, item.claim) in held]
-    workflow_checkpoints.put(connection, [row for item in mine for row in item.checkpoints])
-    workflow_writes.put(connection, [row for item in mine for row in item.kept], replace=False)
-    workflow_writes.put(connection, [row for item in mine for row in item.replaced], replace=True)
-    return held
-
-
-async def patiently(database: Database, work: Callable[[Connection], T]) -> T:
+async def patiently(database: Database, work: Callable[[Connection], T], *, is_statement: bool = False) -> T:
     """`Database.run`, again and again while the database is away; `work` must bear being done twice."""
     pause = _FIRST_PAUSE_SECONDS
     while True:
         try:
-            return await database.run(work)
+            return await database.run(work, is_statement=is_statement)
         except StoreUnavailable as error:
             _log.warning("the database is waited for: %s", error)
         await asyncio.sleep(pause)

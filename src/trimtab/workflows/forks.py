@@ -19,6 +19,7 @@ from trimtab.store import (
     CheckpointMark,
     CheckpointRow,
     Database,
+    Progress,
     WorkflowRunRow,
     WriteRow,
     key_of,
@@ -28,7 +29,6 @@ from trimtab.store import (
 )
 from trimtab.tenants import KeyFacts
 from trimtab.workflows import points
-from trimtab.workflows.batch import Item
 from trimtab.workflows.graphs import Graph, HostedGraph
 from trimtab.workflows.host import Host
 from trimtab.workflows.order import Order, RunTerms
@@ -125,9 +125,9 @@ class _Noting(ThreadSaver):
 
     def __init__(self, database: Database, tenant: str, run: str) -> None:
         super().__init__(database, tenant, run)
-        self.items: list[Item] = []
+        self.items: list[Progress] = []
 
-    async def _keep(self, item: Item) -> None:
+    async def _keep(self, item: Progress) -> None:
         self.items.append(item)
 
 

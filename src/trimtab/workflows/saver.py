@@ -27,6 +27,7 @@ from trimtab.core.errors import Conflict
 from trimtab.store import (
     CheckpointRow,
     Database,
+    Progress,
     WorkflowRunRow,
     WriteRow,
     key_of,
@@ -35,7 +36,7 @@ from trimtab.store import (
     workflow_threads,
     workflow_writes,
 )
-from trimtab.workflows.batch import Batch, Item, patiently
+from trimtab.workflows.batch import Batch, patiently
 
 _json = msgspec.json.Encoder(enc_hook=str)
 _Found = tuple[CheckpointRow, list[WriteRow]]
@@ -49,7 +50,7 @@ class ThreadSaver(BaseCheckpointSaver[str]):
         self._database, self._tenant, self._run = database, tenant, run
 
     @abstractmethod
-    async def _keep(self, item: Item) -> None:
+    async def _keep(self, item: Progress) -> None:
         """Make durable what is handed in."""
 
     def get_next_version(self, current: str | None, channel: None) -> str:
@@ -77,7 +78,7 @@ class ThreadSaver(BaseCheckpointSaver[str]):
             body=body,
             metadata=_json.encode(get_serializable_checkpoint_metadata(config, metadata)),
         )
-        await self._keep(Item(self._run, 0, checkpoints=(row,)))
+        await self._keep(Progress(self._run, 0, checkpoints=(row,)))
         return _config(place["thread_id"], row.namespace, row.id)
 
     async def aput_writes(
@@ -99,9 +100,9 @@ class ThreadSaver(BaseCheckpointSaver[str]):
             for at, (channel, value) in enumerate(writes)
         )
         if all(channel in WRITES_IDX_MAP for channel, _ in writes):
-            await self._keep(Item(self._run, 0, replaced=rows))
+            await self._keep(Progress(self._run, 0, replaced=rows))
         else:
-            await self._keep(Item(self._run, 0, kept=rows))
+            await self._keep(Progress(self._run, 0, kept=rows))
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         """A checkpoint with what was written after it; the latest where none is named."""
@@ -185,7 +186,7 @@ class RunSaver(ThreadSaver):
         self._batch, self._row = batch, row
         self._is_empty = new_thread and row.is_fresh
 
-    async def _keep(self, item: Item) -> None:
+    async def _keep(self, item: Progress) -> None:
         self._is_empty = False
         await self._batch.put(msgspec.structs.replace(item, claim=self._row.claim))
 
@@ -208,7 +209,7 @@ class StateSaver(ThreadSaver):
         super().__init__(database, tenant, "")
         self._thread = thread
 
-    async def _keep(self, item: Item) -> None:
+    async def _keep(self, item: Progress) -> None:
         def work(connection: Connection) -> None:
             workflow_threads.lock(connection, self._tenant, self._thread)
             if workflow_runs.standing_in(connection, self._tenant, self._thread, workflow_runs.OPEN):
