@@ -1,22 +1,34 @@
 """What savers hand in is written under the claims that hold, the same on both stores."""
 
+import asyncio
 import threading
+from contextlib import aclosing
+from functools import partial
 
 import pytest
 from sqlalchemy import text
 
+from trimtab.core.errors import StoreUnavailable
 from trimtab.store import (
     CheckpointRow,
     Hosting,
+    PlaceLimits,
     Progress,
+    Statements,
+    ThreadRow,
     WorkflowRunRow,
     WriteRow,
     workflow_checkpoints,
     workflow_claims,
+    workflow_places,
     workflow_progress,
     workflow_runs,
+    workflow_threads,
     workflow_writes,
 )
+from trimtab.store.line import speaks
+
+RATED = PlaceLimits(1, 1, a_minute=60)
 
 
 def row(id, claim=1):
@@ -40,8 +52,12 @@ def wrote(position, body, task="n", path=""):
     return WriteRow("t", "", "c1", task, position, path, "log", "json", body)
 
 
-def put(database, *items):
-    return database.state(lambda connection: workflow_progress.put(connection, items))
+async def put(database, *items):
+    """In a transaction on SQLite, in one statement on PostgreSQL."""
+    if database.sqlite:
+        return database.transact(lambda connection: workflow_progress.put(connection, items))
+    async with aclosing(Statements(database.url)) as statements:
+        return await workflow_progress.put_at_once(statements, items)
 
 
 def kept(database, thread="t"):
@@ -53,11 +69,11 @@ def kept(database, thread="t"):
     return database.transact(look)
 
 
-def test_only_who_holds_a_run_writes(database, runs):
+async def test_only_who_holds_a_run_writes(database, runs):
     mine = Progress("r1", 1, (checkpoint("c1"),), (wrote(0, b"1"),))
     stale = Progress("r2", 7, (checkpoint("c9"),), (wrote(5, b"9"),), (wrote(-1, b"9"),))
     gone = Progress("r3", 1, (checkpoint("c8"),))
-    assert put(database, mine, stale, gone) == {("r1", 1), ("r2", 1)}
+    assert await put(database, mine, stale, gone) == {("r1", 1), ("r2", 1)}
     assert kept(database) == ({"c1": b"{}"}, {("n", 0): b"1"})
 
 
@@ -78,49 +94,86 @@ FIRST = Progress("r1", 1, (checkpoint("c1", b"a"),), (wrote(0, b"a"), wrote(-4, 
     ],
 )
 @pytest.mark.parametrize("at_once", [True, False])
-def test_written_twice_the_first_stays_or_the_last_as_its_kind_has_it(
+async def test_written_twice_the_first_stays_or_the_last_as_its_kind_has_it(
     database, runs, after, checkpoints, replaced, at_once
 ):
     if at_once:
-        put(database, FIRST, *after)
+        await put(database, FIRST, *after)
     else:
-        put(database, FIRST)
-        put(database, *after)
+        await put(database, FIRST)
+        await put(database, *after)
     assert kept(database) == ({"c1": checkpoints}, {("n", 0): b"a", ("n", -1): replaced, ("n", -4): b"a"})
 
 
-def test_any_text_and_any_number_of_rows_is_taken(database, runs):
+async def test_any_text_and_any_number_of_rows_is_taken(database, runs):
     many = tuple(wrote(at, bytes([at % 256]) * 3, task=f"ü{{}}\"',{at}\0") for at in range(500))
-    put(database, Progress("r1", 1, kept=many))
+    await put(database, Progress("r1", 1, kept=many))
     assert len(kept(database)[1]) == 500
-    assert put(database, Progress("r1", 1)) == {("r1", 1)}
+    assert await put(database, Progress("r1", 1)) == {("r1", 1)}
 
 
 @pytest.mark.parametrize("database", ["postgres"], indirect=True)
-def test_a_claim_taken_meanwhile_is_seen(database):
+async def test_a_claim_taken_meanwhile_is_seen(database):
     """The statement waits for who takes the run over, and then writes nothing."""
     database.transact(lambda connection: workflow_runs.add(connection, row("r1")))
-    held, written = threading.Event(), []
-    thread = threading.Thread(
-        target=lambda: held.wait() and written.append(put(database, Progress("r1", 1, (checkpoint("c1"),))))
-    )
-    thread.start()
-    hosting = Hosting("b", frozenset({("w", "1")}), 10.0, 3)
+    held, seen = asyncio.Event(), threading.Event()
+    loop, hosting = asyncio.get_running_loop(), Hosting("b", frozenset({("w", "1")}), 10.0, 3)
 
     def take(connection):
         taken = workflow_claims.claim_lost(connection, hosting, 10)
-        held.set()
-        _wait_until_blocked(database)
+        loop.call_soon_threadsafe(held.set)
+        assert seen.wait(10)
         return taken
 
-    (taken,) = database.transact(take)
-    thread.join(10)
-    assert taken.claim == 2
-    assert written == [{("r1", 2)}]
+    taking = asyncio.ensure_future(database.run(take))
+    await held.wait()
+    putting = asyncio.ensure_future(put(database, Progress("r1", 1, (checkpoint("c1"),))))
+    waits = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+    while not await database.run(lambda connection: connection.scalar(waits)):
+        assert not putting.done()
+    seen.set()
+    assert [one.claim for one in await taking] == [2]
+    assert await putting == {("r1", 2)}
     assert kept(database) == ({}, {})
 
 
-def _wait_until_blocked(database):
-    waits = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
-    while not database.transact(lambda connection: connection.scalar(waits)):
-        pass
+@pytest.mark.parametrize("database", ["postgres"], indirect=True)
+async def test_a_run_begins_within_its_tenants_places_and_ends_once(database):
+    async with aclosing(Statements(database.url)) as statements:
+
+        async def begin(run, most=1):
+            new = ThreadRow("acme", run.thread, "w", "{}", run.id, 1.0, 1.0)
+            return await workflow_progress.begin_at_once(statements, run, new, most)
+
+        assert not await begin(row("r1"))
+        database.transact(lambda connection: workflow_places.take_turn(connection, "acme", RATED, 1.0))
+        first = row("r1")
+        assert await begin(first)
+        assert not await begin(row("r2"))
+        assert database.transact(lambda connection: workflow_runs.find(connection, "r1")) == first
+        assert database.transact(workflow_places.everyone) == {"acme": (0, 1)}
+        found = database.transact(lambda connection: workflow_threads.find(connection, "acme", "r1"))
+        assert found.row.latest_run == "r1"
+        end = partial(workflow_progress.end_at_once, statements)
+        assert await end(row("r1", claim=2), "done", b"1", "") is None
+        ended = await end(first, "failed", b"[2]", "oh\0 no")
+        assert (ended.state, ended.output, ended.error, ended.owner) == ("failed", b"[2]", "oh no", "")
+        assert ended == database.transact(lambda connection: workflow_runs.find(connection, "r1"))
+        assert await end(first, "done", b"1", "") is None
+        assert database.transact(workflow_places.everyone) == {"acme": (0, 0)}
+        assert await begin(row("r2"))
+
+
+@pytest.mark.parametrize("database", ["postgres"], indirect=True)
+async def test_a_lost_connection_is_made_anew(database):
+    async with aclosing(Statements(database.url)) as statements:
+        ask = partial(statements.run, "SELECT pg_backend_pid()", {})
+        ((pid,),) = await ask()
+        assert await ask() == [(pid,)]
+        database.transact(lambda connection: connection.execute(text(f"SELECT pg_terminate_backend({pid})")))
+        while not speaks(statements._free[0].fileno()):
+            await asyncio.sleep(0.01)
+        assert await ask() != [(pid,)]
+        with pytest.raises(StoreUnavailable, match="terminating connection"):
+            await statements.run("SELECT pg_terminate_backend(pg_backend_pid())", {})
+        assert await ask()

@@ -47,6 +47,7 @@ from trimtab.store.processes import Fenced
 from trimtab.store.recover import bury_silent, recover_journals
 from trimtab.store.runs import Cursor, RunRow, RunStatus
 from trimtab.store.selection import Selection, Standing
+from trimtab.store.statements import Statements
 from trimtab.store.tallies import TallyMode, TallyRow
 from trimtab.store.workflow_assistants import AssistantRow
 from trimtab.store.workflow_backlog import BacklogRows, WaitingRow
@@ -108,6 +109,7 @@ __all__ = [
     "SpentRow",
     "Standing",
     "StateRow",
+    "Statements",
     "TallyMode",
     "TallyRow",
     "ThreadQuery",

@@ -5,7 +5,6 @@ Everything here raises `StoreUnavailable` when the database does not answer; not
 
 import asyncio
 import os
-import select
 import socket
 import sqlite3
 import threading
@@ -25,21 +24,17 @@ from sqlalchemy.exc import TimeoutError as NoConnection
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from trimtab.core.errors import ConfigError, StoreUnavailable
+from trimtab.store.line import CONNECT_SECONDS, POSTGRES_TERMS, speaks
 
 T = TypeVar("T")
 SQLITE_FILE = "trimtab.sqlite"
 _BUSY_SECONDS = 10
-_CONNECT_SECONDS = 3
 _ANSWER_SECONDS = 10.0
 _CLOSE_SECONDS = 5.0
-# A database machine that vanishes without a word is noticed within about ten seconds.
-_NOTICE = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 10_000}
-_IDLE_MILLISECONDS = 2_000
 _SURE_SECONDS = 1.0
 _REPORT_SECONDS = 600
 _SNAPSHOT = {"trimtab_reads": True}
 _PG_SNAPSHOT = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
-_AUTOCOMMIT = {"isolation_level": "AUTOCOMMIT"}
 
 
 def url_of(database: str, data: Path) -> URL:
@@ -72,7 +67,6 @@ class Database:
             event.listen(self.engine, "connect", self._note_open)
             event.listen(self.engine, "close", self._note_closed)
         self._reader = self.engine.execution_options(**(_SNAPSHOT if self.sqlite else _PG_SNAPSHOT))
-        self._stater = self.engine if self.sqlite else self.engine.execution_options(**_AUTOCOMMIT)
         self._threads = ThreadPoolExecutor(max_workers=3, thread_name_prefix="store")
 
     @property
@@ -97,30 +91,15 @@ class Database:
                 connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
             return work(connection)
 
-    def state(self, work: Callable[[Connection], T]) -> T:
-        """`transact` for work that is a single statement on PostgreSQL: one round trip, none to begin and commit."""
-        self._require_file()
-        with _answering(), self._stater.begin() as connection:
-            return work(connection)
-
-    async def run(
-        self,
-        work: Callable[[Connection], T],
-        seconds: float = _ANSWER_SECONDS,
-        *,
-        is_statement: bool = False,
-    ) -> T:
-        """`transact`, or `state` where the work `is_statement`, in a store thread. Raises StoreUnavailable, after
-        `seconds` without an answer too.
+    async def run(self, work: Callable[[Connection], T], seconds: float = _ANSWER_SECONDS) -> T:
+        """`transact` in a store thread. Raises StoreUnavailable, after `seconds` without an answer too.
 
         Then, as after a lost connection, the work may have been done. But it is not begun any more, nor, if it
         was, committed: only a commit already under way may get through, before the rows it locks are free.
         """
-        given_up, enter = threading.Event(), self.state if is_statement else self.transact
+        given_up = threading.Event()
 
         def guarded(connection: Connection) -> T:
-            if given_up.is_set():
-                raise StoreUnavailable("nobody waits for this statement any more")
             done = work(connection)
             if given_up.is_set():
                 raise StoreUnavailable("nobody waits for this transaction any more")
@@ -128,7 +107,7 @@ class Database:
 
         try:
             async with asyncio.timeout(seconds):
-                return await asyncio.get_running_loop().run_in_executor(self._threads, enter, guarded)
+                return await asyncio.get_running_loop().run_in_executor(self._threads, self.transact, guarded)
         except TimeoutError as error:
             raise StoreUnavailable(f"the database gave no answer within {seconds:g} s") from error
         finally:
@@ -200,13 +179,8 @@ def _engine(url: URL, synchronous: str) -> Engine:
         url,
         pool_size=4,
         max_overflow=4,
-        pool_timeout=_CONNECT_SECONDS,
-        connect_args={
-            "connect_timeout": _CONNECT_SECONDS,
-            # A process that was stopped in a transaction must not keep others from its rows.
-            "options": f"-c statement_timeout=30000 -c idle_in_transaction_session_timeout={_IDLE_MILLISECONDS}",
-            **_NOTICE,
-        },
+        pool_timeout=CONNECT_SECONDS,
+        connect_args=POSTGRES_TERMS,
     )
     event.listen(engine, "checkin", _note_use)
     event.listen(engine, "checkout", partial(_require_line, engine))
@@ -221,19 +195,12 @@ def _require_line(
     engine: Engine, connection: DBAPIConnection, record: ConnectionPoolEntry, _: PoolProxiedConnection
 ) -> None:
     """Ask a connection whether it is alive before it is lent: not for every use, which would be a round trip each."""
-    if time.monotonic() - record.info.get("used", 0.0) < _SURE_SECONDS and not _speaks(connection):
+    if time.monotonic() - record.info.get("used", 0.0) < _SURE_SECONDS and not speaks(connection.fileno()):
         return
     try:
         engine.dialect.do_ping(connection)
     except Exception as error:
         raise InvalidatePoolError from error
-
-
-def _speaks(connection: DBAPIConnection) -> bool:
-    """Whether the server has said something unasked: as a rule that it goes."""
-    poll = select.poll()
-    poll.register(connection.fileno(), select.POLLIN)
-    return bool(poll.poll(0))
 
 
 def _tune_sqlite(synchronous: str, connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:

@@ -78,9 +78,12 @@ class RunStanding(msgspec.Struct, frozen=True):
 
 def add(connection: Connection, row: WorkflowRunRow) -> None:
     """A new run, whose place was taken (see `workflow_places.admit`)."""
-    facts = msgspec.structs.asdict(row)
-    facts["urgent_by"] = _NEVER if row.deadline is None else row.deadline
-    connection.execute(insert(table).values(facts))
+    connection.execute(insert(table).values(facts_of(row)))
+
+
+def facts_of(row: WorkflowRunRow) -> dict[str, object]:
+    """A run's columns."""
+    return msgspec.structs.asdict(row) | {"urgent_by": _NEVER if row.deadline is None else row.deadline}
 
 
 def find(connection: Connection, id: str) -> WorkflowRunRow | None:
@@ -229,8 +232,13 @@ def _over(connection: Connection, row: WorkflowRunRow, *, rolls_back: bool) -> N
         workflow_questions.withdraw(connection, row.id)
     if rolls_back:
         undo(connection, row)
-    if msgspec.json.decode(row.terms, type=_Terms).on_completion == "delete":
+    if forgets(row):
         workflow_threads.forget(connection, row.tenant, row.thread)
+
+
+def forgets(row: WorkflowRunRow) -> bool:
+    """Whether its thread goes with the run."""
+    return msgspec.json.decode(row.terms, type=_Terms).on_completion == "delete"
 
 
 def change_version(connection: Connection, id: str, version: str) -> None:

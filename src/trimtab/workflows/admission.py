@@ -11,11 +11,13 @@ from trimtab.core.errors import BadRequest, Conflict, NotFound, QueueFull, RateL
 from trimtab.store import (
     PlaceLimits,
     QuestionRow,
+    Statements,
     ThreadRow,
     WorkflowRunRow,
     key_of,
     workflow_checkpoints,
     workflow_places,
+    workflow_progress,
     workflow_questions,
     workflow_runs,
     workflow_threads,
@@ -82,6 +84,18 @@ def admit(
     row = replace(row, state=state, claim=1) if state == "running" else replace(row, owner="")
     workflow_runs.add(connection, row)
     return Admitted(row, displaced)
+
+
+async def admit_at_once(
+    statements: Statements, order: Order, row: WorkflowRunRow, limits: PlaceLimits
+) -> Admitted | None:
+    """`admit` in one statement, for a run of a new thread that may be driven right away; None where it is not as simple
+    as that, then nothing is written. Raises StoreUnavailable."""
+    if order.thread or limits.a_minute:
+        return None
+    begun = replace(row, state="running", claim=1)
+    admitted = await workflow_progress.begin_at_once(statements, begun, _thread(row), limits.running)
+    return Admitted(begun) if admitted else None
 
 
 def _thread(row: WorkflowRunRow) -> ThreadRow:

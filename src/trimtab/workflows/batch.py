@@ -5,14 +5,14 @@ A database that is away is waited for; what was handed in stays until it is writ
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import TypeVar
 
 from sqlalchemy import Connection
 
 from trimtab.core.errors import StoreUnavailable
-from trimtab.store import Database, Progress, workflow_progress
+from trimtab.store import Database, Progress, Statements, workflow_progress
 
 T = TypeVar("T")
 _FIRST_PAUSE_SECONDS = 0.05
@@ -27,8 +27,8 @@ class LostRun(Exception):
 class Batch:
     """One per process. `run` is its task."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, database: Database, statements: Statements | None = None) -> None:
+        self._database, self._statements = database, statements
         self._waiting: list[tuple[Progress, asyncio.Future[None]]] = []
         self._arrived = asyncio.Event()
 
@@ -47,9 +47,7 @@ class Batch:
             taken, self._waiting = self._waiting, []
             items = [item for item, written in taken if not written.done()]
             try:
-                held = await patiently(
-                    self._database, partial(workflow_progress.put, items=items), is_statement=True
-                )
+                held = await again(partial(self._commit, items))
             except Exception as error:  # the task's edge: only these runs may fail by it
                 _log.exception("checkpoints cannot be written")
                 _refuse(taken, error)
@@ -57,6 +55,11 @@ class Batch:
             for item, written in taken:
                 if not written.done():
                     _answer(item, written, held)
+
+    async def _commit(self, items: Sequence[Progress]) -> set[tuple[str, int]]:
+        if self._statements is not None:
+            return await workflow_progress.put_at_once(self._statements, items)
+        return await self._database.run(partial(workflow_progress.put, items=items))
 
 
 def _answer(item: Progress, written: "asyncio.Future[None]", held: set[tuple[str, int]]) -> None:
@@ -72,12 +75,17 @@ def _refuse(taken: "Sequence[tuple[Progress, asyncio.Future[None]]]", error: Exc
             written.set_exception(error)
 
 
-async def patiently(database: Database, work: Callable[[Connection], T], *, is_statement: bool = False) -> T:
+async def patiently(database: Database, work: Callable[[Connection], T]) -> T:
     """`Database.run`, again and again while the database is away; `work` must bear being done twice."""
+    return await again(partial(database.run, work))
+
+
+async def again(attempt: Callable[[], Awaitable[T]]) -> T:
+    """What an attempt gives, made again and again while the database is away."""
     pause = _FIRST_PAUSE_SECONDS
     while True:
         try:
-            return await database.run(work, is_statement=is_statement)
+            return await attempt()
         except StoreUnavailable as error:
             _log.warning("the database is waited for: %s", error)
         await asyncio.sleep(pause)

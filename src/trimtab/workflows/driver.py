@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from contextvars import Context
+from functools import partial
 from typing import Literal
 
 import msgspec
@@ -17,12 +18,14 @@ from trimtab.core import Clock
 from trimtab.store import (
     Database,
     QuestionRow,
+    Statements,
     WorkflowRunRow,
     workflow_events,
+    workflow_progress,
     workflow_runs,
     workflow_workers,
 )
-from trimtab.workflows.batch import Batch, patiently
+from trimtab.workflows.batch import Batch, again, patiently
 from trimtab.workflows.feed import Feed
 from trimtab.workflows.graphs import HostedGraph
 from trimtab.workflows.inbox import answers_to, questions_of
@@ -45,6 +48,7 @@ class Driver:
         self,
         graphs: Mapping[str, HostedGraph],
         database: Database,
+        statements: Statements | None,
         clock: Clock,
         lease: Lease,
         store_of: Callable[[str], BaseStore],
@@ -53,9 +57,10 @@ class Driver:
         threads: int,
         left: Callable[[], None],
     ) -> None:
-        self._graphs, self._database, self._clock, self._lease = graphs, database, clock, lease
+        self._graphs, self._clock, self._lease = graphs, clock, lease
+        self._database, self._statements = database, statements
         self._store_of, self._most, self._left = store_of, most, left
-        self._batch = Batch(database)
+        self._batch = Batch(database, statements)
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix=_NODES)
         self._legs: dict[str, Leg] = {}
         self._feeds: dict[str, Feed] = {}
@@ -158,7 +163,15 @@ class Driver:
                 questions = questions_of(row, end.interrupts, workflow_workers.time_now(connection))
             return workflow_runs.end_leg(connection, row, state, end.output, end.error, questions)
 
-        return await patiently(self._database, work)
+        return await again(partial(self._end_at_once, row, end)) or await patiently(self._database, work)
+
+    async def _end_at_once(self, row: WorkflowRunRow, end: LegEnd) -> WorkflowRunRow | None:
+        """The end in one statement, where the store knows it and nothing goes with it."""
+        if self._statements is None or end.state not in ("done", "failed"):
+            return None
+        if not row.is_fresh or workflow_runs.forgets(row):
+            return None
+        return await workflow_progress.end_at_once(self._statements, row, end.state, end.output, end.error)
 
     async def drain(self, seconds: float) -> None:
         """End the legs after the steps under way, at the latest after `seconds`; others go on with the runs."""

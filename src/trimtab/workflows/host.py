@@ -24,12 +24,14 @@ from trimtab.store import (
     Event,
     Hosting,
     Limits,
+    PlaceLimits,
+    Statements,
     WorkflowRunRow,
     workflow_claims,
     workflow_runs,
     workflow_workers,
 )
-from trimtab.workflows.admission import Admitted, Doorkeeper, admit
+from trimtab.workflows.admission import Admitted, Doorkeeper, admit, admit_at_once
 from trimtab.workflows.batch import patiently
 from trimtab.workflows.driver import Driver
 from trimtab.workflows.feed import listen
@@ -66,10 +68,12 @@ class Host:
             settings.most_recoveries,
             frozenset(settings.partitions or ("",)),
         )
+        self._statements = None if database.sqlite else Statements(database.url)
         self._doorkeeper, self._crowd, lease = Doorkeeper(), Crowd(), Lease(settings.lease_seconds)
         self._driver = Driver(
             graphs,
             database,
+            self._statements,
             clock,
             lease,
             store_of,
@@ -121,6 +125,22 @@ class Host:
         limits, now = self._limits.of(order.tenant), self._clock.now()
         row = self._row(order, graph.version, limits.partition, now)
         at_once = self._begins_now(order, limits.partition, now)
+        let_in = partial(self._let_in, order, row, limits, before, at_once=at_once)
+        admitted = await self._doorkeeper.let_in(order.tenant, let_in)
+        self._driver.stop(admitted.displaced, "cancelled")
+        if admitted.row.state == "running":
+            self._driver.begin(admitted.row)
+        else:
+            self._crowd.came()
+        return admitted.row
+
+    async def _let_in(
+        self, order: Order, row: WorkflowRunRow, limits: PlaceLimits, before: Before | None, *, at_once: bool
+    ) -> Admitted:
+        if self._statements is not None and at_once and before is None:
+            admitted = await admit_at_once(self._statements, order, row, limits)
+            if admitted is not None:
+                return admitted
 
         def work(connection: Connection) -> Admitted:
             admitted = admit(connection, order, row, limits, at_once=at_once)
@@ -128,13 +148,7 @@ class Host:
                 before(connection, admitted.row)
             return admitted
 
-        admitted = await self._doorkeeper.let_in(order.tenant, partial(self._database.run, work))
-        self._driver.stop(admitted.displaced, "cancelled")
-        if admitted.row.state == "running":
-            self._driver.begin(admitted.row)
-        else:
-            self._crowd.came()
-        return admitted.row
+        return await self._database.run(work)
 
     def _begins_now(self, order: Order, partition: str, now: float) -> bool:
         if order.waits or order.begin_at > now or not self._begins:
@@ -251,6 +265,8 @@ class Host:
         with suppress(StoreUnavailable):
             await self._database.run(lambda connection: workflow_workers.leave(connection, self.worker))
         await self._driver.close()
+        if self._statements is not None:
+            await self._statements.aclose()
 
 
 def _unknown(id: str) -> NotFound:

@@ -1,0 +1,63 @@
+"""Statements that are transactions of their own, sent to PostgreSQL from the event loop itself.
+
+One round trip and no thread: for what every step of a run waits for. All else goes through `Database`.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any, TypeAlias
+
+from sqlalchemy import URL
+
+from trimtab.core.errors import StoreUnavailable
+from trimtab.store.line import POSTGRES_TERMS, speaks
+
+_MOST_CONNECTIONS = 4
+_ANSWER_SECONDS = 10.0
+_Connection: TypeAlias = Any  # psycopg's, which is there only where PostgreSQL is used
+
+
+class Statements:
+    """A few connections, made when they are needed. `aclose` when all is done."""
+
+    def __init__(self, url: URL) -> None:
+        self._url = url.set(drivername="postgresql").render_as_string(hide_password=False)
+        self._free: list[_Connection] = []
+        self._gate = asyncio.Semaphore(_MOST_CONNECTIONS)
+
+    async def run(self, statement: str, parameters: Mapping[str, object]) -> list[tuple[Any, ...]]:
+        """The rows a statement gives. Raises StoreUnavailable, after ten seconds too: then it may have been done."""
+        from psycopg import InterfaceError, OperationalError
+
+        try:
+            async with asyncio.timeout(_ANSWER_SECONDS), self._gate:
+                connection = await self._take()
+                try:
+                    rows = await (await connection.execute(statement, parameters)).fetchall()
+                except BaseException:
+                    await connection.close()
+                    raise
+                self._free.append(connection)
+                return rows  # type: ignore[no-any-return]
+        except (OperationalError, InterfaceError) as error:
+            said = str(error).strip() or type(error).__name__
+            raise StoreUnavailable(f"the database does not answer: {said.splitlines()[0]}") from error
+        except TimeoutError as error:
+            raise StoreUnavailable(f"the database gave no answer within {_ANSWER_SECONDS:g} s") from error
+
+    async def _take(self) -> _Connection:
+        from psycopg import AsyncConnection
+
+        while self._free:
+            connection = self._free.pop()
+            if not speaks(connection.fileno()):
+                return connection
+            await connection.close()
+        return await AsyncConnection.connect(self._url, autocommit=True, **POSTGRES_TERMS)  # type: ignore[arg-type]
+
+    async def aclose(self) -> None:
+        """Give the connections back."""
+        while self._free:
+            with suppress(Exception):
+                await self._free.pop().close()
