@@ -91,7 +91,7 @@ def test_a_queued_run_is_claimed_once_by_whoever_comes_first(database):
 
 def test_turns_are_fair_between_tenants_and_by_priority_within_one(database):
     for number in range(50):
-        add(database, f"a{number:02}", "greedy", priority=number == 40)
+        add(database, f"a{number:02}", "greedy", priority=int(number == 40))
     for number in range(2):
         add(database, f"b{number:02}", "modest")
     limits = Limits(PlaceLimits(5, 100), {})

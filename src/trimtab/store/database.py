@@ -171,7 +171,9 @@ def _reason(error: DBAPIError) -> str:
 
 def _engine(url: URL, synchronous: str) -> Engine:
     if url.get_backend_name() == "sqlite":
-        engine = create_engine(url, connect_args={"timeout": _BUSY_SECONDS, "check_same_thread": False})
+        engine = create_engine(
+            url, pool_use_lifo=True, connect_args={"timeout": _BUSY_SECONDS, "check_same_thread": False}
+        )
         event.listen(engine, "connect", partial(_tune_sqlite, synchronous))
         event.listen(engine, "begin", _begin)
         return engine
@@ -180,6 +182,7 @@ def _engine(url: URL, synchronous: str) -> Engine:
         pool_size=4,
         max_overflow=4,
         pool_timeout=CONNECT_SECONDS,
+        pool_use_lifo=True,
         connect_args=POSTGRES_TERMS,
     )
     event.listen(engine, "checkin", _note_use)

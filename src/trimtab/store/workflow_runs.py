@@ -8,10 +8,11 @@ from collections.abc import Collection, Sequence
 from typing import Any, Literal
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Row, and_, case, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, case, delete, select, update
 
 from trimtab.store import workflow_events, workflow_places, workflow_questions, workflow_threads
 from trimtab.store import workflow_workers as workers
+from trimtab.store.bulk import insert_rows
 from trimtab.store.workflow_questions import QuestionRow
 from trimtab.store.workflow_schema import checkpoint, write
 from trimtab.store.workflow_schema import run as table
@@ -78,7 +79,7 @@ class RunStanding(msgspec.Struct, frozen=True):
 
 def add(connection: Connection, row: WorkflowRunRow) -> None:
     """A new run, whose place was taken (see `workflow_places.admit`)."""
-    connection.execute(insert(table).values(facts_of(row)))
+    insert_rows(connection, table, [facts_of(row)])
 
 
 def facts_of(row: WorkflowRunRow) -> dict[str, object]:
@@ -132,9 +133,10 @@ def lock(connection: Connection, id: str) -> WorkflowRunRow | None:
 
 def held(connection: Connection, ids: Collection[str]) -> set[tuple[str, int]]:
     """Runs with their latest claims; none of them can be claimed anew before this transaction ends."""
-    named = select(table.c.id, table.c.claim).where(table.c.id.in_(sorted(ids)))
-    rows = connection.execute(named.order_by(table.c.id).with_for_update(read=True))
-    return {(row.id, row.claim) for row in rows}
+    mark, lock = ("?", "") if connection.dialect.name == "sqlite" else ("%s", " FOR SHARE")
+    marks = ", ".join([mark] * len(ids))
+    statement = f"SELECT id, claim FROM {table.name} WHERE id IN ({marks}) ORDER BY id{lock}"
+    return {(id, claim) for id, claim in connection.exec_driver_sql(statement, tuple(sorted(ids)))}
 
 
 def end_leg(

@@ -21,6 +21,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 from trimtab.store import workflow_checkpoints, workflow_crons, workflow_writes
+from trimtab.store.bulk import insert_rows
 from trimtab.store.facts import holds
 from trimtab.store.workflow_schema import checkpoint, event, question, run, write
 from trimtab.store.workflow_schema import thread as table
@@ -77,7 +78,7 @@ def add(connection: Connection, row: ThreadRow) -> bool:
 
 def lay(connection: Connection, row: ThreadRow) -> None:
     """A new thread that nobody else can have the name of."""
-    connection.execute(insert(table).values(msgspec.structs.asdict(row)))
+    insert_rows(connection, table, [msgspec.structs.asdict(row)])
 
 
 def lock(connection: Connection, tenant: str, id: str) -> ThreadRow | None:
