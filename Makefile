@@ -34,7 +34,7 @@ test-vllm: $(VENV)/.installed-dev
 	TRIMTAB_VLLM=$(TRIMTAB_VLLM) $(BIN)/python -m pytest tests/vllm
 
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 docs: $(VENV)/.installed-dev
 	$(BIN)/python -m trimtab.config.reference

@@ -71,6 +71,7 @@ def _host(
         house.clock,
         IdSource(),
         store_of,
+        house.ledger.admit_run,
     )
 
 
