@@ -117,6 +117,18 @@ async def test_an_interrupt_is_told_and_one_answer_resumes_the_thread(client):
     assert len(runs) == 1
 
 
+async def test_an_answer_whose_run_is_cancelled_before_it_begins_is_asked_for_again(client):
+    thread = (await client.threads.create())["thread_id"]
+    await client.runs.wait(thread, "asking", input=HELLO)
+    run = await client.runs.create(thread, "asking", command={"resume": "yes"}, after_seconds=60)
+    assert (await client.threads.get(thread))["status"] == "busy"
+    await client.runs.cancel(thread, run["run_id"])
+    found = await client.threads.get(thread)
+    assert (found["status"], len(found["interrupts"])) == ("interrupted", 1)
+    await client.runs.wait(thread, "asking", command={"resume": "surely"})
+    assert (await client.threads.get_state(thread))["values"]["mood"] == "surely"
+
+
 async def test_an_answer_to_a_thread_that_waits_for_none_is_refused(client):
     thread = (await client.threads.create())["thread_id"]
     with pytest.raises(errors.ConflictError, match="waits for no answer"):

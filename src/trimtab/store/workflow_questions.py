@@ -1,6 +1,6 @@
 """The inbox: what runs that wait have asked of people. A question is answered once; the answer stays."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -87,6 +87,14 @@ def withdraw(connection: Connection, run: str) -> None:
     """The run is over: what it still asked needs no answer."""
     mine = (table.c.run == run) & (table.c.state == "open")
     connection.execute(update(table).where(mine).values(state="withdrawn"))
+
+
+def ask_again(connection: Connection, tenant: str, thread: str, ids: Collection[str]) -> set[str]:
+    """Open questions of a thread anew that were answered by whoever never took the answers up; the runs that asked."""
+    runs = select(run_table.c.id).where(run_table.c.tenant == tenant, run_table.c.thread == thread)
+    mine = and_(table.c.run.in_(runs), table.c.id.in_(sorted(ids)), table.c.state == "answered")
+    values = {"state": "open", "answer": None, "answered_at": None, "answered_by": "", "decision": ""}
+    return set(connection.scalars(update(table).where(mine).values(values).returning(table.c.run)))
 
 
 def remove(connection: Connection, run: str) -> None:

@@ -65,8 +65,13 @@ class WorkflowRunRow(msgspec.Struct, frozen=True):
         return self.claim == 1 and not self.origin.startswith("fork:")
 
 
+class _Command(msgspec.Struct, frozen=True):
+    resume: Any = None
+
+
 class _Terms(msgspec.Struct, frozen=True):
     on_completion: str = "keep"
+    command: _Command | None = None
 
 
 class RunStanding(msgspec.Struct, frozen=True):
@@ -234,8 +239,21 @@ def _over(connection: Connection, row: WorkflowRunRow, *, rolls_back: bool) -> N
         workflow_questions.withdraw(connection, row.id)
     if rolls_back:
         undo(connection, row)
+    if not row.claim:
+        _ask_again(connection, row)
     if forgets(row):
         workflow_threads.forget(connection, row.tenant, row.thread)
+
+
+def _ask_again(connection: Connection, row: WorkflowRunRow) -> None:
+    """What a run would have answered that never began is open again, and whoever asked it waits."""
+    command = msgspec.json.decode(row.terms, type=_Terms).command
+    if command is None or not isinstance(command.resume, dict):
+        return
+    for run in workflow_questions.ask_again(connection, row.tenant, row.thread, command.resume):
+        mine = and_(table.c.id == run, table.c.state == "superseded")
+        if connection.execute(update(table).where(mine).values(state="waiting")).rowcount:
+            workflow_threads.wait_again(connection, row.tenant, row.thread, row.id, run)
 
 
 def forgets(row: WorkflowRunRow) -> bool:

@@ -93,6 +93,12 @@ def enter(connection: Connection, tenant: str, id: str, run_id: str, workflow: s
     connection.execute(update(table).where(_named(tenant, id)).values(values))
 
 
+def wait_again(connection: Connection, tenant: str, id: str, latest: str, run_id: str) -> None:
+    """Where a run that never began was a thread's latest, the one before it is again."""
+    mine = and_(_named(tenant, id), table.c.latest_run == latest)
+    connection.execute(update(table).where(mine).values(latest_run=run_id))
+
+
 def change(
     connection: Connection, tenant: str, id: str, now: float, *, metadata: str, expires_at: float | None
 ) -> None:

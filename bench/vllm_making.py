@@ -1,7 +1,7 @@
 """Run by the Python that has vLLM: makes a tiny model of random weights and two LoRA adapters for it, from nothing.
 
-`python making.py FOLDER` writes FOLDER/tiny, FOLDER/lora-a and FOLDER/lora-b: a Llama of 2 layers, a byte-level
-tokenizer trained on a few lines, adapters of random weights large enough to change what is said.
+`python vllm_making.py FOLDER [HIDDEN LAYERS]` writes FOLDER/tiny, FOLDER/lora-a and FOLDER/lora-b: a Llama, a
+byte-level tokenizer trained on a few lines, adapters of random weights large enough to change what is said.
 """
 
 import json
@@ -22,7 +22,9 @@ LINES = [
     "search the docs for a socket",
     "user assistant system",
 ]
-HIDDEN, LAYERS, HEADS, HEAD, INNER, RANK = 128, 2, 4, 32, 256, 8
+HIDDEN, LAYERS = (int(size) for size in sys.argv[2:4] or (128, 2))
+HEAD, RANK = 32, 8
+HEADS, INNER = HIDDEN // HEAD, 2 * HIDDEN
 MODULES = {
     "self_attn.q_proj": (HIDDEN, HEADS * HEAD),
     "self_attn.o_proj": (HEADS * HEAD, HIDDEN),
@@ -31,7 +33,8 @@ MODULES = {
 }
 
 
-def make_model(folder):
+def make_model(folder: Path) -> None:
+    """The model and its tokenizer."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -66,7 +69,8 @@ def make_model(folder):
     fast.save_pretrained(folder)
 
 
-def make_adapter(folder, seed):
+def make_adapter(folder: Path, seed: int) -> None:
+    """One adapter."""
     folder.mkdir()
     torch.manual_seed(seed)
     tensors = {}
