@@ -36,10 +36,7 @@ from trimtab.simulation.cluster.server import Server
 _MOST_CALLS = 8
 _CHUNK = 512
 _HIDDEN, _LAYERS = 384, 6
-_FLAGS = (
-    f"--max-num-seqs {_MOST_CALLS} --max-num-batched-tokens {_CHUNK} --no-enable-prefix-caching "
-    "--disable-log-requests"
-)
+_FLAGS = f"--max-num-seqs {_MOST_CALLS} --max-num-batched-tokens {_CHUNK} --no-enable-prefix-caching"
 _CALLS = 14
 _GAPS = (0.05, 0.15, 0.4, 1.0)
 _START = (0.012, 4e-4, 1e-3, 1e-7, 1e-7, 0.01)
