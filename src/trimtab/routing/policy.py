@@ -67,13 +67,19 @@ def plan_in_order(ranked: Iterable[Offer], lead: str, max_attempts: int, hedge: 
     `lead` is the reason given for the highest ranked offer. Hedged only where a second attempt is available.
     """
     listed = list(ranked)
-    chosen: dict[tuple[str, str], Offer] = {}
+    chosen: set[tuple[str, str]] = set()
+    attempts: list[PlannedAttempt] = []
+    available = 0
     for offer in available_first(listed):
-        chosen.setdefault((offer.endpoint, offer.model), offer)
-        if len(chosen) == max_attempts:
+        place = (offer.endpoint, offer.model)
+        if place in chosen:
+            continue
+        chosen.add(place)
+        attempts.append(_attempt(offer, lead if offer is listed[0] else "fallback"))
+        available += offer.available
+        if len(attempts) == max_attempts:
             break
-    attempts = tuple(_attempt(offer, lead if offer is listed[0] else "fallback") for offer in chosen.values())
-    return Plan(attempts, hedge and sum(offer.available for offer in chosen.values()) > 1)
+    return Plan(tuple(attempts), hedge and available > 1)
 
 
 def _attempt(offer: Offer, reason: str) -> PlannedAttempt:
