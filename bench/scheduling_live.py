@@ -53,6 +53,7 @@ CLUSTER = Cluster(
 )
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _BYTES_A_TOKEN = 4
+_REPLY = "ok, "  # what a simulated engine says for a token
 
 
 class Player:
@@ -118,6 +119,8 @@ class Player:
             said = await answer.read()
         if answer.status != 200 or b"[DONE]" not in said:
             self.failed += 1
+            print(f"a call failed: {answer.status} {said[-300:]!r}", file=sys.stderr)
+        self._prompts[job.context] += _REPLY * job.output_tokens
         now = self._now
         self._agenda.play_until(now)
         self._sessions.finished(job, now)
@@ -196,7 +199,7 @@ def gateway(folder: Path, ports: Sequence[int], policy: str, haste: float) -> It
             f'[[endpoint]]\nname = "engine{number}"\nurl = "http://127.0.0.1:{port}/v1"\nmodels = ["simulated"]\n'
             f"price = {{ input = 1.0, output = 3.0 }}\nconcurrency = {CLUSTER.server[0].most_calls}\n"
             "max_queued = 100000\n"
-            "timeouts = { total = 3600, first_token = 3600 }\n"
+            "timeouts = { total = 3600, first_token = 3600, idle = 3600 }\n"
             f"[endpoint.speed]\nprompt_tokens_per_second = {haste / speed.prefill_seconds}\n"
             f"token_seconds = {speed.base_seconds / haste}\ncall_seconds = {speed.call_seconds / haste}\n"
             f"context_seconds = {speed.context_seconds / haste}\n"

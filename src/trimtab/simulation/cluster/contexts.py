@@ -53,6 +53,15 @@ class Contexts:
                 self._depths.pop(context, None)
         return place
 
+    def grow(self, place: Place, whole: bytes) -> None:
+        """What was answered there is known too: `whole` is the prompt and the reply."""
+        digests = self._digests(whole)
+        for depth in range(len(digests), 0, -1):
+            if digests[depth - 1] in self._owners:
+                break
+            self._owners[digests[depth - 1]] = (place.context, depth)
+        self._depths[place.context] = max(self._depths.get(place.context, 0), len(digests))
+
     def _digests(self, prompt: bytes) -> list[bytes]:
         chain, view, digests = blake2b(digest_size=8), memoryview(prompt), []
         for begin in range(0, len(prompt) - _BLOCK_BYTES + 1, _BLOCK_BYTES):

@@ -17,14 +17,15 @@ from starlette.routing import Route
 
 from trimtab.scheduling import Demand, RunStanding
 from trimtab.simulation.cluster.agenda import Agenda
-from trimtab.simulation.cluster.contexts import Contexts
+from trimtab.simulation.cluster.contexts import Contexts, Place
 from trimtab.simulation.cluster.gpus import Profile
 from trimtab.simulation.cluster.job import Job, LiveRun, LiveSession
 from trimtab.simulation.cluster.plans import RunPlan, SessionPlan, StepPlan
 from trimtab.simulation.cluster.server import Server
 
 _BYTES_A_TOKEN = 4
-_WORD = "word "
+# As many bytes as a token counts for, so that a prompt that repeats a reply counts as many tokens.
+_WORD = "ok, "
 
 
 class _Message(msgspec.Struct):
@@ -55,6 +56,7 @@ class PacedEngine:
         self._began, self._haste, self._number = time.monotonic(), haste, 0
         self._woken = asyncio.Event()
         self._waiting: dict[int, tuple[asyncio.Future[None], asyncio.Future[None]]] = {}
+        self._said: dict[int, tuple[Place, bytes]] = {}
         routes = [
             Route("/v1/chat/completions", self._chat, methods=["POST"]),
             Route("/v1/models", self._models),
@@ -85,6 +87,8 @@ class PacedEngine:
 
     def finished(self, job: Job, now: float) -> None:
         """A last one."""
+        place, said = self._said.pop(job.number)
+        self._contexts.grow(place, said + _WORD.encode() * job.output_tokens)
         _, last = self._waiting[job.number]
         if not last.done():
             last.set_result(None)
@@ -124,6 +128,7 @@ class PacedEngine:
             self._number, _RUN, 0, plan, place.context, plan.output_tokens, _DEMAND, priority=asked.priority
         )
         loop = asyncio.get_running_loop()
+        self._said[job.number] = place, said
         self._waiting[job.number] = loop.create_future(), loop.create_future()
         self._agenda.play_until(self._now)
         self._server.accept(job, self._now)
