@@ -3,7 +3,7 @@
     TRIMTAB_VLLM=~/vllm/bin/python python -m bench.scheduling_fit [--scenes 24] [--seeds 5]
 
 Starts a vLLM on CPU (docs/vllm.md) with a small model of random weights, measures scenes (a dozen calls that come by
-chance, of all lengths and at all loads), fits the six figures of `Speed` and the door's own time to every second scene
+chance, of all lengths and at all loads), fits the five times of `Speed` and the door's own to every second scene
 by least squares of log latencies, and foretells the rest. Beside it, on the same halves: a linear regression on a
 call's own tokens, which is blind to the other calls.
 """
@@ -17,7 +17,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import aiohttp
@@ -74,7 +74,9 @@ def scene(rng: random.Random) -> Scene:
 async def measure(url: str, scenes: Sequence[Scene], rng: random.Random) -> list[Measured]:
     """Each scene after the one before it is over."""
     measured = []
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=300)) as http:
+    async with aiohttp.ClientSession(
+        timeout=aiohttp.ClientTimeout(total=300), connector=aiohttp.TCPConnector(force_close=True)
+    ) as http:
         for one in [scenes[0], *scenes]:
             begin = time.monotonic()
             calls = [_call(http, url, asked, begin, rng) for asked in one]
@@ -149,24 +151,32 @@ def fit(scenes: Sequence[Scene], measured: Sequence[Measured]) -> list[float]:
                 wrong += [math.log(said.first / was.first), math.log(said.last / was.last)]
         return numpy.array(wrong)
 
-    found = least_squares(
-        residuals, numpy.log(_START), diff_step=0.02, loss="soft_l1", f_scale=0.2, max_nfev=60
-    )
-    return [float(figure) for figure in numpy.exp(found.x)]
+    return _least(residuals, _START)
 
 
 def regressed(
     scenes: Sequence[Scene], measured: Sequence[Measured], others: Sequence[Scene]
 ) -> list[Measured]:
-    """The floor: latencies linear in a call's own tokens."""
+    """The floor: latencies linear in a call's own tokens, fitted to the same end as the simulator's figures."""
     rows = numpy.array([[1, one.input_tokens, one.output_tokens] for asked in scenes for one in asked])
-    told = numpy.array([[took.first, took.last] for each in measured for took in each])
-    weights, *_ = numpy.linalg.lstsq(rows, told, rcond=None)
+    weights = []
+    for name in ("first", "last"):
+        told = numpy.log([getattr(took, name) for each in measured for took in each])
+        found = _least(lambda logs, told=told: numpy.log(rows @ numpy.exp(logs)) - told, (0.1, 1e-3, 1e-3))
+        weights.append(numpy.array(found))
     made = []
     for asked in others:
-        said = numpy.array([[1, one.input_tokens, one.output_tokens] for one in asked]) @ weights
-        made.append([Took(*(max(1e-3, float(value)) for value in row)) for row in said])
+        own = numpy.array([[1, one.input_tokens, one.output_tokens] for one in asked])
+        made.append([Took(*pair) for pair in zip(own @ weights[0], own @ weights[1], strict=True)])
     return made
+
+
+def _least(residuals: Callable[["numpy.ndarray"], "numpy.ndarray"], start: Sequence[float]) -> list[float]:
+    """The positive figures of the least residuals, few of them far off."""
+    found = least_squares(
+        residuals, numpy.log(start), diff_step=0.02, loss="soft_l1", f_scale=0.2, max_nfev=60
+    )
+    return [float(figure) for figure in numpy.exp(found.x)]
 
 
 def errors(said: Sequence[Measured], was: Sequence[Measured]) -> tuple[float, float, float]:
@@ -219,7 +229,10 @@ def main() -> None:
             f"{1e3 * call:.2f} ms, a token held {1e9 * context:.0f} ns, attention {1e9 * attention:.0f} ns, "
             f"the door {1e3 * door:.1f} ms"
         )
-    print(f"\n{len(scenes)} scenes of {_CALLS} calls; medians of {chosen.seeds} halvings (least to most)\n")
+    print(
+        f"\n{len(scenes)} scenes of {_CALLS} calls, measured once; medians of {chosen.seeds} halvings "
+        "(least to most)\n"
+    )
     print("| | a call's latency | its first token | a scene's mean latency |\n|---|---|---|---|")
     for at, name in enumerate(("fitted half", "foretold half", "foretold by regression on its own tokens")):
         cells = []

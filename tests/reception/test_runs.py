@@ -129,6 +129,26 @@ async def test_an_answer_whose_run_is_cancelled_before_it_begins_is_asked_for_ag
     assert (await client.threads.get_state(thread))["values"]["mood"] == "surely"
 
 
+async def test_an_answer_whose_run_is_deleted_before_it_begins_is_asked_for_again(client):
+    thread = (await client.threads.create())["thread_id"]
+    await client.runs.wait(thread, "asking", input=HELLO)
+    run = await client.runs.create(thread, "asking", command={"resume": "yes"}, after_seconds=60)
+    await client.runs.delete(thread, run["run_id"])
+    assert (await client.threads.get(thread))["status"] == "interrupted"
+    await client.runs.wait(thread, "asking", command={"resume": "surely"})
+    assert (await client.threads.get_state(thread))["values"]["mood"] == "surely"
+
+
+async def test_a_thread_that_went_on_is_not_led_back_to_an_old_question(client):
+    thread = (await client.threads.create())["thread_id"]
+    await client.runs.wait(thread, "asking", input=HELLO)
+    run = await client.runs.create(thread, "asking", command={"resume": "yes"}, after_seconds=60)
+    await client.runs.wait(thread, "chat", input=HELLO)
+    await client.runs.cancel(thread, run["run_id"])
+    with pytest.raises(errors.ConflictError, match="waits for no answer"):
+        await client.runs.create(thread, "asking", command={"resume": "yes"})
+
+
 async def test_an_answer_to_a_thread_that_waits_for_none_is_refused(client):
     thread = (await client.threads.create())["thread_id"]
     with pytest.raises(errors.ConflictError, match="waits for no answer"):

@@ -112,6 +112,14 @@ async def test_any_text_and_any_number_of_rows_is_taken(database, runs):
     assert await put(database, Progress("r1", 1)) == {("r1", 1)}
 
 
+async def test_an_older_claim_of_the_same_run_is_not_in_the_way(database, runs):
+    database.transact(lambda c: c.execute(text("UPDATE workflow_run SET claim = 3 WHERE id = 'r1'")))
+    mine = Progress("r1", 3, (checkpoint("c1", b"m"),), (wrote(0, b"m"),), (wrote(-1, b"m"),))
+    stale = Progress("r1", 1, (checkpoint("c1", b"s"),), (wrote(0, b"s"),), (wrote(-1, b"s"), wrote(1, b"s")))
+    assert ("r1", 3) in await put(database, mine, stale)
+    assert kept(database) == ({"c1": b"m"}, {("n", 0): b"m", ("n", -1): b"m"})
+
+
 @pytest.mark.parametrize("database", ["postgres"], indirect=True)
 async def test_a_claim_taken_meanwhile_is_seen(database):
     """The statement waits for who takes the run over, and then writes nothing."""

@@ -129,3 +129,20 @@ def test_a_threads_questions_are_those_of_all_its_runs(database):
         return [row.id for row in workflow_questions.of_thread(connection, "b")]
 
     assert database.transact(lay) == ["q-a", "q-b"]
+
+
+def test_one_answer_of_two_that_is_taken_back_leaves_both_questions_open(database):
+    def lay(connection):
+        lay_run(connection, "r1", state="superseded", thread="t")
+        for id in ("q1", "q2"):
+            lay_question(connection, "r1", id)
+        workflow_questions.answer(connection, "r1", "q1", b'"yes"', "ada", 1.0)
+        workflow_questions.withdraw(connection, "r1")
+        terms = b'{"command": {"resume": {"q1": "yes"}}}'
+        lay_run(connection, "r2", state="queued", thread="t", claim=0, terms=terms)
+
+    database.transact(lay)
+    assert database.transact(lambda connection: workflow_runs.ask_cancel(connection, "r2"))
+    asked = database.transact(lambda connection: workflow_questions.open_of_run(connection, "r1"))
+    assert [(one.id, one.answer, one.answered_by) for one in asked] == [("q1", None, ""), ("q2", None, "")]
+    assert database.transact(lambda connection: workflow_runs.find(connection, "r1")).state == "waiting"

@@ -71,7 +71,6 @@ def _host(
         house.clock,
         IdSource(),
         store_of,
-        house.ledger.admit_run,
     )
 
 

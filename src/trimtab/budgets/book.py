@@ -77,11 +77,6 @@ class BudgetBook:
         """Money meters of a call at `at` (epoch seconds), in the order of the settings."""
         return tuple([limit.meter(who, at) for limit in self._budgets if limit.covers(who)])
 
-    def budgets_of_runs(self, who: Attribution, at: float) -> tuple[Meter, ...]:
-        """Money meters that all runs of somebody share; not those of a single run."""
-        shared = [one for one in self._budgets if "run" not in (one.scope, one.window)]
-        return tuple([limit.meter(who, at) for limit in shared if limit.covers(who)])
-
     def rates(self, who: Attribution, at: float) -> tuple[Meter, ...]:
         """Request and token meters of a call."""
         return tuple([limit.meter(who, at) for limit in self._rates if limit.covers(who)])

@@ -43,18 +43,6 @@ class Ledger:
         slices = self._teller.slices
         return min((slices.remaining(meter) for meter in meters), default=None)
 
-    async def admit_run(self, who: Attribution) -> None:
-        """Refuse a run that could not pay for its first call; nothing is set aside for it.
-
-        Raises BudgetExceeded, LedgerUnavailable.
-        """
-        now, slices = self._clock.now(), self._teller.slices
-        meters = self._book.budgets_of_runs(who, now)
-        if meters:
-            if not (self._teller.stands and slices.take(meters, 1, now)):
-                await self._take_slowly(slices, meters, 1)
-            slices.give([Charge(meter.id, 1) for meter in meters])
-
     async def hold(
         self,
         id: str,

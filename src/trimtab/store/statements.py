@@ -22,12 +22,14 @@ class Statements:
     """A few connections, made when they are needed. `aclose` when all is done."""
 
     def __init__(self, url: URL) -> None:
-        self._url = url.set(drivername="postgresql").render_as_string(hide_password=False)
+        self._terms: dict[str, Any] = {**url.get_dialect()().create_connect_args(url)[1], **POSTGRES_TERMS}
+        self._is_closed = False
         self._free: list[_Connection] = []
         self._gate = asyncio.Semaphore(_MOST_CONNECTIONS)
 
     async def run(self, statement: str, parameters: Mapping[str, object]) -> list[tuple[Any, ...]]:
-        """The rows a statement gives. Raises StoreUnavailable, after ten seconds too: then it may have been done."""
+        """The rows a statement gives. Raises StoreUnavailable, after ten seconds too (twenty where the server is
+        frozen): then it may have been done."""
         from psycopg import InterfaceError, OperationalError
 
         try:
@@ -39,6 +41,8 @@ class Statements:
                     await connection.close()
                     raise
                 self._free.append(connection)
+                if self._is_closed:
+                    await self.aclose()
                 return rows  # type: ignore[no-any-return]
         except (OperationalError, InterfaceError) as error:
             said = str(error).strip() or type(error).__name__
@@ -54,10 +58,11 @@ class Statements:
             if not speaks(connection.fileno()):
                 return connection
             await connection.close()
-        return await AsyncConnection.connect(self._url, autocommit=True, **POSTGRES_TERMS)  # type: ignore[arg-type]
+        return await AsyncConnection.connect(autocommit=True, **self._terms)
 
     async def aclose(self) -> None:
-        """Give the connections back."""
+        """Give the connections back; those still in use, once they are free."""
+        self._is_closed = True
         while self._free:
             with suppress(Exception):
                 await self._free.pop().close()

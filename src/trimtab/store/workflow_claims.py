@@ -74,9 +74,7 @@ def fail_late(connection: Connection) -> None:
     """Runs that are still in the queue when their deadline has passed fail."""
     late = and_(table.c.state == "queued", table.c.urgent_by < workers.now_of(connection))
     for id in connection.scalars(select(table.c.id).where(late).limit(_LATE_AT_ONCE)).all():
-        row = workflow_runs.lock(connection, id)
-        if row is not None and row.state == "queued":
-            workflow_runs.fail_queued(connection, row, LATE)
+        workflow_runs.fail_queued(connection, id, LATE)
 
 
 def _due(hosting: Hosting, tenant: str, now: float) -> Any:  # noqa: ANN401 - SQLAlchemy's own

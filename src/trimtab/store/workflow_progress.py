@@ -41,14 +41,23 @@ def put(connection: Connection, items: Sequence[Progress]) -> set[tuple[str, int
 
 async def put_at_once(statements: Statements, items: Sequence[Progress]) -> set[tuple[str, int]]:
     """`put`. Raises StoreUnavailable."""
-    checkpoints = {_place(row): (item, row) for item in items for row in item.checkpoints}
-    replaced = {_place(row): (item, row) for item in items for row in item.replaced}
-    kept = [(item, row) for item in items for row in item.kept if _place(row) not in replaced]
+    claims: dict[str, int] = {}
+    for item in items:
+        claims[item.run] = max(item.claim, claims.get(item.run, 0))
+    # What an older claim wrote cannot hold, and must not stand in the way of what may.
+    latest = [item for item in items if item.claim == claims[item.run]]
+    checkpoints = {_place(row): (item, row) for item in latest for row in item.checkpoints}
+    replaced = {_place(row): (item, row) for item in latest for row in item.replaced}
+    kept: dict[tuple[object, ...], tuple[Progress, WriteRow]] = {}
+    for item in latest:
+        for row in item.kept:
+            if _place(row) not in replaced:
+                kept.setdefault(_place(row), (item, row))
     parameters: dict[str, object] = {"runs": sorted({item.run for item in items})}
     parts = [_HELD]
     for name, write_them, owned in (
         ("checkpoints", _CHECKPOINTS, list(checkpoints.values())),
-        ("kept", _KEPT, kept),
+        ("kept", _KEPT, list(kept.values())),
         ("replaced", _REPLACED, list(replaced.values())),
     ):
         if owned:

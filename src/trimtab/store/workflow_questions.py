@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from typing import Any, Literal
 
 import msgspec
-from sqlalchemy import Connection, Select, and_, delete, func, select, tuple_, update
+from sqlalchemy import Connection, Select, and_, delete, func, or_, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from trimtab.store.workflow_schema import question as table
@@ -89,12 +89,20 @@ def withdraw(connection: Connection, run: str) -> None:
     connection.execute(update(table).where(mine).values(state="withdrawn"))
 
 
-def ask_again(connection: Connection, tenant: str, thread: str, ids: Collection[str]) -> set[str]:
-    """Open questions of a thread anew that were answered by whoever never took the answers up; the runs that asked."""
+def answered_in(connection: Connection, tenant: str, thread: str, ids: Collection[str]) -> list[str]:
+    """The runs of a thread that asked questions of these ids which are answered."""
+    if not ids:
+        return []
     runs = select(run_table.c.id).where(run_table.c.tenant == tenant, run_table.c.thread == thread)
     mine = and_(table.c.run.in_(runs), table.c.id.in_(sorted(ids)), table.c.state == "answered")
+    return list(connection.scalars(select(table.c.run).where(mine).distinct()))
+
+
+def ask_again(connection: Connection, run: str, ids: Collection[str]) -> None:
+    """Open the questions of a run that were answered by whoever never took the answers up, and those withdrawn then."""
+    undone = or_(and_(table.c.id.in_(sorted(ids)), table.c.state == "answered"), table.c.state == "withdrawn")
     values = {"state": "open", "answer": None, "answered_at": None, "answered_by": "", "decision": ""}
-    return set(connection.scalars(update(table).where(mine).values(values).returning(table.c.run)))
+    connection.execute(update(table).where(table.c.run == run, undone).values(values))
 
 
 def remove(connection: Connection, run: str) -> None:

@@ -201,7 +201,7 @@ def _is_latest(connection: Connection, row: WorkflowRunRow) -> bool:
 
 def ask_cancel(connection: Connection, id: str, *, rolls_back: bool = False) -> bool:
     """Ask that a run ends; at once where nobody drives it. False where it is over, or there is none."""
-    row = lock(connection, id)
+    row = _lock_queued(connection, id)
     if row is None or row.state in OVER:
         return False
     changes: dict[str, object] = {"cancel_asked": True, "rolls_back": row.rolls_back or rolls_back}
@@ -214,8 +214,11 @@ def ask_cancel(connection: Connection, id: str, *, rolls_back: bool = False) -> 
     return True
 
 
-def fail_queued(connection: Connection, row: WorkflowRunRow, error: str) -> None:
-    """End a locked run that nobody drives yet."""
+def fail_queued(connection: Connection, id: str, error: str) -> None:
+    """End a run that nobody drives yet."""
+    row = _lock_queued(connection, id)
+    if row is None or row.state != "queued":
+        return
     changes = {"state": "failed", "error": error, "updated_at": workers.now_of(connection)}
     connection.execute(update(table).where(table.c.id == row.id).values(changes))
     shift(connection, row.tenant, row.state, "failed")
@@ -224,10 +227,12 @@ def fail_queued(connection: Connection, row: WorkflowRunRow, error: str) -> None
 
 def discard(connection: Connection, id: str) -> bool:
     """Delete a run that nobody drives; False where somebody does."""
-    row = lock(connection, id)
+    row = _lock_queued(connection, id)
     if row is not None and row.state == "running":
         return False
     if row is not None:
+        if row.state == "queued" and not row.claim:
+            _ask_again(connection, row)
         shift(connection, row.tenant, row.state, "cancelled")
         remove(connection, id)
     return True
@@ -247,13 +252,26 @@ def _over(connection: Connection, row: WorkflowRunRow, *, rolls_back: bool) -> N
 
 def _ask_again(connection: Connection, row: WorkflowRunRow) -> None:
     """What a run would have answered that never began is open again, and whoever asked it waits."""
+    for id in workflow_questions.answered_in(connection, row.tenant, row.thread, _answered(row)):
+        asked = lock(connection, id)
+        if asked is not None and asked.state == "superseded" and _is_latest(connection, asked):
+            workflow_questions.ask_again(connection, id, _answered(row))
+            connection.execute(update(table).where(table.c.id == id).values(state="waiting"))
+            workflow_threads.wait_again(connection, row.tenant, row.thread, row.id, id)
+
+
+def _answered(row: WorkflowRunRow) -> dict[str, Any]:
+    """The answers a run was asked for with, by question."""
     command = msgspec.json.decode(row.terms, type=_Terms).command
-    if command is None or not isinstance(command.resume, dict):
-        return
-    for run in workflow_questions.ask_again(connection, row.tenant, row.thread, command.resume):
-        mine = and_(table.c.id == run, table.c.state == "superseded")
-        if connection.execute(update(table).where(mine).values(state="waiting")).rowcount:
-            workflow_threads.wait_again(connection, row.tenant, row.thread, row.id, run)
+    return command.resume if command is not None and isinstance(command.resume, dict) else {}
+
+
+def _lock_queued(connection: Connection, id: str) -> WorkflowRunRow | None:
+    """`lock`; the thread first where ending the run may change it, as whoever enters a thread does."""
+    row = find(connection, id)
+    if row is not None and not row.claim and _answered(row):
+        workflow_threads.lock(connection, row.tenant, row.thread)
+    return lock(connection, id)
 
 
 def forgets(row: WorkflowRunRow) -> bool:

@@ -7,7 +7,7 @@ import asyncio
 import os
 import socket
 import uuid
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import suppress
 from functools import partial
 
@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from trimtab.config import HostingSettings
-from trimtab.core import Attribution, Clock, IdSource
+from trimtab.core import Clock, IdSource
 from trimtab.core.errors import NotFound, StoreUnavailable
 from trimtab.store import (
     Database,
@@ -46,8 +46,7 @@ Before = Callable[[Connection, WorkflowRunRow], None]
 
 
 class Host:
-    """`open`, then `run` as a task, then `drain` and `close`. `pays` raises where whoever asks for a run has no money
-    left."""
+    """`open`, then `run` as a task, then `drain` and `close`."""
 
     def __init__(
         self,
@@ -59,7 +58,6 @@ class Host:
         clock: Clock,
         ids: IdSource,
         store_of: Callable[[str], BaseStore],
-        pays: Callable[[Attribution], Awaitable[None]],
     ) -> None:
         self._settings, self._limits, self._graphs, self._database = settings, limits, graphs, database
         self.worker, self._clock, self._ids = worker, clock, ids
@@ -86,7 +84,6 @@ class Host:
         self._rounds = Rounds(
             settings, limits, self._hosting, database, self._driver, lease, clock, self._crowd
         )
-        self._pays = pays
         self._waiting, self._begins = Waiting(database), True
 
     async def open(self) -> None:
@@ -118,15 +115,13 @@ class Host:
         """A new run: driven here at once where its tenant has a place for it, queued else. `before` it stands, in the
         transaction of its admission, more may be written.
 
-        Raises NotFound, BadRequest, Conflict, RateLimited, QueueFull, BudgetExceeded (then nothing of it is left),
-        StoreUnavailable, LedgerUnavailable.
+        Raises NotFound, BadRequest, Conflict, RateLimited, QueueFull (then nothing of it is left), StoreUnavailable.
         """
         graph = self._graphs.get(order.workflow)
         if graph is None:
             hosted = ", ".join(sorted(self._graphs)) or "none"
             raise NotFound(f"no workflow {order.workflow!r} is hosted here (hosted: {hosted})")
         input_of(order.input)
-        await self._pays(Attribution(order.tenant, "", order.user, order.key, order.workflow))
         limits, now = self._limits.of(order.tenant), self._clock.now()
         row = self._row(order, graph.version, limits.partition, now)
         at_once = self._begins_now(order, limits.partition, now)

@@ -39,7 +39,8 @@ class Contexts:
             self._owners.move_to_end(digest)
             deepest, owner = depth, known[0]
         tokens = deepest * _BLOCK_BYTES // self._bytes_a_token
-        if deepest and self._depths.get(owner, 0) <= deepest:
+        if deepest and self._depths.get(owner, 0) < 2 * deepest:
+            # Who changes but the end of a conversation goes on with it; blocks would be shared, not held twice.
             place = Place(owner, tokens)
         else:
             self._made += 1
