@@ -81,11 +81,13 @@ class Day:
                 return
 
     async def killer(self):
-        """Kill -9 at random moments, and start again on the same data."""
+        """Kill -9 at random moments, calls under way if there are any, and start again on the same data."""
         for _ in range(KILLS):
             enough = len(self.upstream.bills) + self.rng.randrange(CALLS // 4)
             deadline = asyncio.get_running_loop().time() + 3 * self.rng.random()
             while len(self.upstream.bills) < enough and asyncio.get_running_loop().time() < deadline:
+                await asyncio.sleep(0.001)
+            while self.upstream.under_way < 4 and asyncio.get_running_loop().time() < deadline + 2:
                 await asyncio.sleep(0.001)
             self.lives.clear()
             self.gateway.kill()
@@ -124,7 +126,7 @@ async def test_no_kill_passes_the_budget_or_loses_a_nanodollar(tmp_path, seed):
     kinds = Counter(line["certainty"] for line in entries.values())
     spent = sum(line["nanodollars"] for line in entries.values())
     print(f"\nseed {seed}: {tally(day.seen)}; {kinds}; {spent / day.limit:.4f} of the budget spent")  # noqa: T201
-    assert kinds["worst_case"] > 0, "the kills came too late to matter"
+    assert kinds["worst_case"] > 10, "the kills came too late to matter"
 
 
 def check_books(books, entries, limit):

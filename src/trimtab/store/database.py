@@ -202,7 +202,7 @@ def _require_line(
         return
     try:
         engine.dialect.do_ping(connection)
-    except Exception as error:
+    except engine.dialect.loaded_dbapi.Error as error:
         raise InvalidatePoolError from error
 
 

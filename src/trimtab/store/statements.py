@@ -36,14 +36,15 @@ class Statements:
             async with asyncio.timeout(_ANSWER_SECONDS), self._gate:
                 connection = await self._take()
                 try:
-                    rows = await (await connection.execute(statement, parameters)).fetchall()
+                    found = await connection.execute(statement, parameters)
+                    rows: list[tuple[Any, ...]] = await found.fetchall()
                 except BaseException:
                     await connection.close()
                     raise
                 self._free.append(connection)
                 if self._is_closed:
                     await self.aclose()
-                return rows  # type: ignore[no-any-return]
+                return rows
         except (OperationalError, InterfaceError) as error:
             said = str(error).strip() or type(error).__name__
             raise StoreUnavailable(f"the database does not answer: {said.splitlines()[0]}") from error
