@@ -12,7 +12,7 @@ from trimtab.core.errors import BudgetExceeded, LedgerUnavailable, RateLimited
 from trimtab.store import journal as journals
 from trimtab.store.journal import Position, read_journal
 
-from .bank import book, rate, who
+from .bank import RUN_LIMIT, book, rate, who
 
 
 def written(place):
@@ -401,3 +401,28 @@ async def test_what_remains_is_the_least_of_all_meters(branch):
     held = await place.hold(500)
     await place.settle(held.id, 400)
     assert place.ledger.remaining(meters) == 2_600
+
+
+async def test_what_a_run_needs_is_required_of_every_budget_and_set_aside_nowhere(branch):
+    place = branch()
+    assert await place.ledger.require(who(), RUN_LIMIT) is None
+    with pytest.raises(
+        BudgetExceeded, match=r"budget run/run is exhausted .* a run of this workflow may need"
+    ):
+        await place.ledger.require(who(), RUN_LIMIT + 1)
+    await place.hold(400, id="one")
+    await place.settle("one", 400)
+    await place.writer.flush()
+    assert await place.ledger.require(who(), RUN_LIMIT - 400) is None
+    with pytest.raises(BudgetExceeded) as refused:
+        await place.ledger.require(who(), RUN_LIMIT - 399)
+    assert (refused.value.limit, refused.value.spent) == (RUN_LIMIT, 400)
+    assert await place.ledger.require(who("another"), RUN_LIMIT) is None
+    assert sum(amount for _, amount in place.teller.slices.totals().values()) == 0
+
+
+async def test_what_a_run_needs_cannot_be_seen_while_the_store_is_away(branch, database):
+    place = branch()
+    database.lost = 1.0
+    with pytest.raises(LedgerUnavailable, match="while the database is away"):
+        await place.ledger.require(who(), 1)

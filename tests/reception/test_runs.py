@@ -6,6 +6,8 @@ import pytest
 from langgraph_sdk import errors, get_client
 
 from gateway.served import endpoint
+from reception.answering import bearer
+from trimtab.core import NANODOLLARS_PER_USD, Attribution
 from trimtab.store import workflow_claims
 from workflows.made import lay_run
 
@@ -340,3 +342,32 @@ async def test_runs_that_were_too_late_are_listed_page_by_page(client):
     assert await listed(status="timeout", offset=3) == []
     assert await listed(status="error", limit=2) == ["r208", "r207"]
     assert len(await listed(status="error", limit=1_000)) == 207
+
+
+POOR = '[[budget]]\nscope = "user"\nwindow = "day"\nlimit_usd = 1.0\nmatch = { tenant = "acme" }\n'
+
+
+@pytest.mark.parametrize(("needs", "status"), [(0.75, 402), (0.5, 200)])
+async def test_a_run_whose_budget_has_not_what_its_workflow_needs_is_refused_at_the_door(
+    hosting, needs, status
+):
+    served = await hosting("asking", f"needs_usd = {needs}\n{POOR}")
+    key = bearer(await served.key("acme", "ada"))
+    first = await served.post({"assistant_id": "work", "input": {}}, "/runs/wait", key)
+    assert first.status == 200
+    spent = Attribution("acme", "r", "ada")
+    await served.house.ledger.charge("c", "", spent, "tool", "search", NANODOLLARS_PER_USD // 2)
+    await served.house.writer.flush()
+    made = {"assistant_id": "work", "input": {}, "if_not_exists": "create"}
+    answer = await served.post(made, "/threads/6ec1e3d0-21f3-4a1c-8ad0-9f5f2c4e51aa/runs", key)
+    assert answer.status == status
+    if status == 402:
+        assert "budget user/day is exhausted" in answer.json["detail"]
+        gone = await served.get("/threads/6ec1e3d0-21f3-4a1c-8ad0-9f5f2c4e51aa", key)
+        assert gone.status == 404
+    # What has begun may be answered, and another user has a budget of his own.
+    one = (await served.get("/v1/inbox", key)).json["questions"][0]
+    go_on = {"assistant_id": "work", "command": {"resume": "yes"}}
+    assert (await served.post(go_on, f"/threads/{one['thread']}/runs", key)).status == 200
+    other = bearer(await served.key("acme", "bob"))
+    assert (await served.post({"assistant_id": "work", "input": {}}, "/runs", other)).status == 200

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from trimtab.app.hosted_doors import open_hosted_doors
 from trimtab.app.store_encoder import store_encoder
 from trimtab.config import Loaded, Settings, TenantSettings
-from trimtab.core import IdSource
+from trimtab.core import Attribution, IdSource, nanodollars_of
 from trimtab.core.errors import ConfigError
 from trimtab.gateway import CALL_PATHS, error_reply
+from trimtab.ledger import Ledger
 from trimtab.store import Limits, PlaceLimits
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ def _host(
 ) -> "Host":
     from trimtab.workflows import Host
 
+    needs = {name: nanodollars_of(workflow.needs_usd) for name, workflow in settings.workflow.items()}
     return Host(
         settings.hosting,
         limits_of(settings),
@@ -71,7 +73,14 @@ def _host(
         house.clock,
         IdSource(),
         store_of,
+        partial(_require, house.ledger, needs),
     )
+
+
+async def _require(ledger: Ledger, needs: Mapping[str, int], who: Attribution) -> None:
+    """Raises BudgetExceeded, LedgerUnavailable."""
+    if least := needs.get(who.workflow, 0):
+        await ledger.require(who, least)
 
 
 def limits_of(settings: Settings) -> Limits:

@@ -231,6 +231,13 @@ class WorkflowSettings(Table, frozen=True):
         str, Meta(description="Model that calls go to which the gate controller escalates.")
     ] = ""
     tools: Annotated[WorkflowToolSettings, Meta(description="What may be called.")] = WorkflowToolSettings()
+    needs_usd: Annotated[
+        Usd,
+        Meta(
+            description="What must be left of every budget over a new hosted run, else it is refused (402); 0: it is "
+            "let in, and its priced calls are refused one by one."
+        ),
+    ] = 0.0
     spill_usd: Annotated[
         Usd,
         Meta(description="What a run may spend on `external` endpoints when it would be late; 0: nothing."),

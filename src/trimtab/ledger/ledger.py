@@ -43,6 +43,14 @@ class Ledger:
         slices = self._teller.slices
         return min((slices.remaining(meter) for meter in meters), default=None)
 
+    async def require(self, who: Attribution, least: int) -> None:
+        """See that all budgets over a run have `least` left, without setting anything aside: what is spent counts, open
+        holds do not. Raises BudgetExceeded, LedgerUnavailable."""
+        try:
+            await self._teller.require(self.meters(who, self._clock.now()), least)
+        except StoreUnavailable as error:
+            raise _away(error) from error
+
     async def hold(
         self,
         id: str,

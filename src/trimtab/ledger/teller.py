@@ -6,7 +6,7 @@ of waits for them to settle, for a bounded time, before it is refused.
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container, Iterable, Sequence
 from functools import partial
 
 from sqlalchemy import Connection
@@ -69,6 +69,14 @@ class Teller:
                 if left <= 0 or slice.settled + amount > meter.limit:
                     raise _refusal(meter, slice.settled, amount)
                 await _wait(slices.changed, min(left, _POLL_SECONDS))
+
+    async def require(self, meters: Sequence[Meter], least: int) -> None:
+        """See that each has `least` left after what is spent. Raises BudgetExceeded, StoreUnavailable."""
+        ids = [meter.id for meter in meters]
+        spent = await self._database.run(lambda c: stored.settled(c, ids), _GRANT_SECONDS) if ids else {}
+        for meter in meters:
+            if spent.get(meter.id, 0) + least > meter.limit:
+                raise _refusal(meter, spent.get(meter.id, 0), least, "a run of this workflow")
 
     async def take_rate(self, slices: Slices, meter: Meter, amount: int) -> bool:
         """Like `take` for requests and tokens, without waiting; False when used up."""
@@ -208,11 +216,11 @@ async def _wait(changed: asyncio.Event, seconds: float) -> None:
         return
 
 
-def _refusal(meter: Meter, settled: int, need: int) -> BudgetExceeded:
+def _refusal(meter: Meter, settled: int, need: int, whose: str = "this call") -> BudgetExceeded:
     until = "never" if meter.resets_at is None else f"at {meter.resets_at:.0f} (epoch seconds)"
     return BudgetExceeded(
         f"budget {meter.name} is exhausted ({meter.id}): limit ${usd_text(meter.limit)}, "
-        f"spent ${usd_text(settled)}, this call may need ${usd_text(need)}; it resets {until}",
+        f"spent ${usd_text(settled)}, {whose} may need ${usd_text(need)}; it resets {until}",
         budget=meter.id,
         limit=meter.limit,
         spent=settled,

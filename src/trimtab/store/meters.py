@@ -204,6 +204,12 @@ def open_holds(connection: Connection, process: str | None = None) -> list[Hold]
     return [msgspec.msgpack.decode(record, type=Hold) for record in connection.scalars(statement)]
 
 
+def settled(connection: Connection, ids: Sequence[str]) -> dict[str, int]:
+    """What is spent for good, by meter id; meters that nothing was ever leased of are not among them."""
+    rows = connection.execute(select(meter.c.id, meter.c.settled).where(meter.c.id.in_(ids)))
+    return {row.id: row.settled for row in rows}
+
+
 class MeterRow(msgspec.Struct, frozen=True):
     """A meter as stored, for reports. `leased` includes open holds."""
 

@@ -120,7 +120,7 @@ def _enter(
     if busy and order.multitask == "reject":
         raise Conflict(f"thread {order.thread!r} is busy with run {busy[0].id}", code="thread_busy")
     command = order.terms.command
-    if command is not None and command.resume is not msgspec.UNSET:
+    if command is not None and order.resumes:
         row = _resume(connection, order, row, command)
     if not busy:
         workflow_runs.supersede(connection, row, row.created_at)

@@ -7,7 +7,7 @@ import asyncio
 import os
 import socket
 import uuid
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import suppress
 from functools import partial
 
@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from trimtab.config import HostingSettings
-from trimtab.core import Clock, IdSource
+from trimtab.core import Attribution, Clock, IdSource
 from trimtab.core.errors import NotFound, StoreUnavailable
 from trimtab.store import (
     Database,
@@ -43,10 +43,11 @@ from trimtab.workflows.values import input_of
 from trimtab.workflows.waiting import Waiting
 
 Before = Callable[[Connection, WorkflowRunRow], None]
+Require = Callable[[Attribution], Awaitable[None]]
 
 
 class Host:
-    """`open`, then `run` as a task, then `drain` and `close`."""
+    """`open`, then `run` as a task, then `drain` and `close`. `require` raises BudgetExceeded where money lacks."""
 
     def __init__(
         self,
@@ -58,7 +59,9 @@ class Host:
         clock: Clock,
         ids: IdSource,
         store_of: Callable[[str], BaseStore],
+        require: Require,
     ) -> None:
+        self._require = require
         self._settings, self._limits, self._graphs, self._database = settings, limits, graphs, database
         self.worker, self._clock, self._ids = worker, clock, ids
         self._hosting = Hosting(
@@ -115,7 +118,8 @@ class Host:
         """A new run: driven here at once where its tenant has a place for it, queued else. `before` it stands, in the
         transaction of its admission, more may be written.
 
-        Raises NotFound, BadRequest, Conflict, RateLimited, QueueFull (then nothing of it is left), StoreUnavailable.
+        Raises NotFound, BadRequest, Conflict, RateLimited, QueueFull, BudgetExceeded (then nothing of it is left),
+        LedgerUnavailable, StoreUnavailable.
         """
         graph = self._graphs.get(order.workflow)
         if graph is None:
@@ -124,6 +128,8 @@ class Host:
         input_of(order.input)
         limits, now = self._limits.of(order.tenant), self._clock.now()
         row = self._row(order, graph.version, limits.partition, now)
+        if not order.resumes:
+            await self._require(_attribution(row))
         at_once = self._begins_now(order, limits.partition, now)
         let_in = partial(self._let_in, order, row, limits, before, at_once=at_once)
         admitted = await self._doorkeeper.let_in(order.tenant, let_in)
@@ -267,6 +273,10 @@ class Host:
         await self._driver.close()
         if self._statements is not None:
             await self._statements.aclose()
+
+
+def _attribution(row: WorkflowRunRow) -> Attribution:
+    return Attribution(row.tenant, row.id, row.user, row.key, row.workflow, source="hosted")
 
 
 def _unknown(id: str) -> NotFound:

@@ -92,3 +92,8 @@ class Order(msgspec.Struct, frozen=True):
     multitask: Multitask = "enqueue"
     begin_at: float = 0.0
     origin: str = ""
+
+    @property
+    def resumes(self) -> bool:
+        """Whether it answers what a run that stands has asked."""
+        return self.terms.command is not None and self.terms.command.resume is not _UNSET
