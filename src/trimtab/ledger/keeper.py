@@ -22,6 +22,7 @@ from trimtab.store import (
     processes,
     recalls,
     recover_journals,
+    traffic,
 )
 
 _log = logging.getLogger(__name__)
@@ -117,6 +118,7 @@ class Keeper:
         def work(connection: Connection) -> None:
             meters.drop_expired(connection, now)
             recalls.drop_expired(connection, now)
+            traffic.drop(connection, int(now // 60) - traffic.KEPT_MINUTES)
 
         await self._database.run(work)
         await asyncio.to_thread(recover_journals, self._database, self._root, now)

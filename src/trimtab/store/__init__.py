@@ -1,6 +1,7 @@
 """The database and the journal: everything that must outlive a process."""
 
 from trimtab.store import (
+    audit,
     calls,
     controllers,
     costs,
@@ -11,7 +12,10 @@ from trimtab.store import (
     processes,
     recalls,
     runs,
+    sessions,
+    spend,
     tallies,
+    traffic,
     workflow_assistants,
     workflow_backlog,
     workflow_checkpoints,
@@ -29,6 +33,7 @@ from trimtab.store import (
     workflow_writes,
 )
 from trimtab.store.apply import bury
+from trimtab.store.audit import AuditRow
 from trimtab.store.controllers import ControllerAction, ControllerState, EventRow, StateRow
 from trimtab.store.costs import (
     CompletionField,
@@ -47,8 +52,11 @@ from trimtab.store.processes import Fenced
 from trimtab.store.recover import bury_silent, recover_journals
 from trimtab.store.runs import Cursor, RunRow, RunStatus
 from trimtab.store.selection import Selection, Standing
+from trimtab.store.sessions import SessionRow
+from trimtab.store.spend import SpendField, SpendSelection, SpendSums
 from trimtab.store.statements import Statements
 from trimtab.store.tallies import TallyMode, TallyRow
+from trimtab.store.traffic import MinuteSums
 from trimtab.store.workflow_assistants import AssistantRow
 from trimtab.store.workflow_backlog import BacklogRows, WaitingRow
 from trimtab.store.workflow_checkpoints import CheckpointMark, CheckpointRow
@@ -69,6 +77,7 @@ __all__ = [
     "Ask",
     "AskedRow",
     "AssistantRow",
+    "AuditRow",
     "BacklogRows",
     "CheckpointMark",
     "CheckpointRow",
@@ -95,6 +104,7 @@ __all__ = [
     "Journal",
     "Lane",
     "Limits",
+    "MinuteSums",
     "OtherRow",
     "Place",
     "PlaceLimits",
@@ -106,6 +116,10 @@ __all__ = [
     "RunRow",
     "RunStatus",
     "Selection",
+    "SessionRow",
+    "SpendField",
+    "SpendSelection",
+    "SpendSums",
     "SpentRow",
     "Standing",
     "StateRow",
@@ -121,6 +135,7 @@ __all__ = [
     "WorkflowState",
     "WriteRow",
     "Writer",
+    "audit",
     "bury",
     "bury_silent",
     "calls",
@@ -138,7 +153,10 @@ __all__ = [
     "recalls",
     "recover_journals",
     "runs",
+    "sessions",
+    "spend",
     "tallies",
+    "traffic",
     "url_of",
     "workflow_assistants",
     "workflow_backlog",

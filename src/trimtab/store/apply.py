@@ -63,11 +63,11 @@ def apply_records(
     batch = _insert(connection, process, records)
     lines = [line for line in batch.entries if line.id not in late] if late else batch.entries
     added, repeated = _insert_entries(connection, lines)
+    overdue = [line for line in batch.entries if line.id in late] if late else []
+    unleased = entries.insert_new_entries(connection, overdue)
     meters.settle(connection, process, _charges(added))
     meters.give_back(connection, process, meters.summed(_charges(repeated)))
-    if len(lines) < len(batch.entries):
-        overdue = [line for line in batch.entries if line.id in late]
-        meters.settle_unleased(connection, _charges(entries.insert_new_entries(connection, overdue)))
+    meters.settle_unleased(connection, _charges(unleased))
 
 
 def replay_records(

@@ -52,3 +52,25 @@ def on_conflict(keys: tuple[str, ...], changed: tuple[str, ...]) -> str:
     names = ", ".join(f'"{name}"' for name in keys)
     sets = ", ".join(f'"{name}" = excluded."{name}"' for name in changed)
     return f" ON CONFLICT ({names}) DO " + (f"UPDATE SET {sets}" if changed else "NOTHING")
+
+
+def add_rows(
+    connection: Connection,
+    table: Table,
+    keys: tuple[str, ...],
+    sums: tuple[str, ...],
+    rows: Sequence[tuple[object, ...]],
+    others: tuple[str, ...] = (),
+) -> None:
+    """Add amounts: the columns of a row are `keys`, `sums`, `others`; where the keys are there, the sums are added to
+    what stands."""
+    if rows:
+        statement = _insert(connection.dialect.name, table.name, (*keys, *sums, *others))
+        _execute(connection, statement + _on_sum(table.name, keys, sums), list(rows))
+
+
+@cache
+def _on_sum(table: str, keys: tuple[str, ...], sums: tuple[str, ...]) -> str:
+    names = ", ".join(f'"{name}"' for name in keys)
+    sets = ", ".join(f'"{name}" = "{table}"."{name}" + excluded."{name}"' for name in sums)
+    return f" ON CONFLICT ({names}) DO UPDATE SET {sets}"

@@ -7,6 +7,7 @@ import msgspec
 from sqlalchemy import Connection, Row, delete, select
 
 from trimtab.core import AttemptRecord, Attribution, Call, CallRecord, ControllerDecision, Decision, Usage
+from trimtab.store import traffic
 from trimtab.store.bulk import insert_rows
 from trimtab.store.schema import call
 
@@ -57,6 +58,7 @@ def row_of(record: CallRecord) -> dict[str, object]:
 def insert_calls(connection: Connection, records: Sequence[CallRecord]) -> None:
     """Append calls."""
     insert_rows(connection, call, [row_of(record) for record in records])
+    traffic.add(connection, records)
 
 
 def of_run(connection: Connection, tenant: str, run: str) -> list[CallRecord]:

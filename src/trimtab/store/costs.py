@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, and_, case, func, select
+from sqlalchemy import ColumnElement, Connection, case, func, select
 
 from trimtab.store.schema import entry, run
 from trimtab.store.selection import Selection, Standing, completed, conditions, day_number
@@ -95,9 +95,9 @@ def completion_sums(
             *[field.label(f"field{index}") for index, field in enumerate(fields)],
             case((run.c.reward.is_(None), 0), else_=1).label("known"),
             done.label("done"),
-            _of_run(func.sum(entry.c.nanodollars)).label("spent"),
-            _of_run(func.sum(entry.c.upstream_nanodollars)).label("upstream"),
-            _of_run(func.max(case((entry.c.certainty == "unpriced", 1), else_=0))).label("unpriced"),
+            run.c.nanodollars.label("spent"),
+            run.c.upstream_nanodollars.label("upstream"),
+            case((run.c.unpriced > 0, 1), else_=0).label("unpriced"),
         )
         .where(*conditions(run, "started_at", "id", selection))
         .subquery()
@@ -116,11 +116,6 @@ def completion_sums(
     )
     rows = connection.execute(statement.group_by(*groups).order_by(func.count().desc(), *groups))
     return [CompletionSums(*_split(row, len(by))) for row in rows]
-
-
-def _of_run(amount: ColumnElement[int]) -> ColumnElement[int]:
-    mine = and_(entry.c.run == run.c.id, entry.c.tenant == run.c.tenant)
-    return select(func.coalesce(amount, 0)).where(mine).correlate(run).scalar_subquery()
 
 
 def _split(row: Sequence[Any], fields: int) -> tuple[Any, ...]:

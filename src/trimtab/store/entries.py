@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, select
 
 from trimtab.core import Entry, Usage
+from trimtab.store import runs, spend
 from trimtab.store.bulk import insert_rows
 from trimtab.store.meters import upsert
 from trimtab.store.schema import entry
@@ -42,6 +43,7 @@ def row_of(line: Entry) -> dict[str, object]:
 def insert_entries(connection: Connection, lines: Sequence[Entry]) -> None:
     """Append entries known to be new."""
     insert_rows(connection, entry, [row_of(line) for line in lines])
+    _sum_up(connection, lines)
 
 
 def insert_new_entries(connection: Connection, lines: Sequence[Entry]) -> list[Entry]:
@@ -52,7 +54,13 @@ def insert_new_entries(connection: Connection, lines: Sequence[Entry]) -> list[E
         # RETURNING, because psycopg's row count of an INSERT does not reach us.
         if connection.scalar(statement.returning(entry.c.id)) is not None:
             added.append(line)
+    _sum_up(connection, added)
     return added
+
+
+def _sum_up(connection: Connection, lines: Sequence[Entry]) -> None:
+    runs.charge(connection, lines)
+    spend.add(connection, lines)
 
 
 def which_exist(connection: Connection, ids: Sequence[str]) -> set[str]:

@@ -6,7 +6,7 @@ from sqlalchemy import Connection, inspect, text
 
 from trimtab.store.database import Database
 
-HEAD = "0004"
+HEAD = "0005"
 _LOCK = 7_246_131
 
 

@@ -1,4 +1,4 @@
-"""Runs: made by their first call, closed by an outcome, an end header or silence."""
+"""Runs: made by their first call or cost, closed by an outcome, an end header or silence."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal
@@ -8,23 +8,24 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Select,
-    and_,
     case,
     delete,
-    func,
     literal,
     or_,
     select,
     tuple_,
 )
 
-from trimtab.core import Attribution, CallRecord, OutcomeRecord
+from trimtab.core import Attribution, CallRecord, Entry, OutcomeRecord
+from trimtab.store.bulk import add_rows
 from trimtab.store.journal import EndRecord
 from trimtab.store.meters import upsert
-from trimtab.store.schema import entry, run
+from trimtab.store.schema import run
 from trimtab.store.selection import Selection, Standing, completed, conditions
 
 RunStatus = Literal["completed", "not completed", "unknown", "open"]
+_AMOUNTS = ("nanodollars", "upstream_nanodollars", "unpriced")
+_FACTS = ("user", "workflow", "task", "agent", "started_at", "last_at", "calls", "ended")
 
 
 class RunRow(msgspec.Struct, frozen=True):
@@ -49,6 +50,7 @@ class RunRow(msgspec.Struct, frozen=True):
     nanodollars: int
     upstream_nanodollars: int
     unpriced: int
+    seconds: float = 0.0
 
 
 class Cursor(msgspec.Struct, frozen=True):
@@ -72,7 +74,26 @@ def touch(connection: Connection, records: Iterable[CallRecord]) -> None:
         row["last_at"] = max(float(str(row["last_at"])), at + record.seconds)
         row["started_at"] = min(float(str(row["started_at"])), at)
     if rows:
-        _upsert(connection, list(rows.values()))
+        # In one order, whoever writes: two processes may serve a run.
+        _upsert(connection, [rows[key] for key in sorted(rows)])
+
+
+def charge(connection: Connection, lines: Iterable[Entry]) -> None:
+    """Add entries that are new in the store to what their runs cost; a run may be known by its cost first."""
+    found: dict[tuple[str, str], list[int]] = {}
+    first: dict[tuple[str, str], Entry] = {}
+    for line in lines:
+        sums = found.setdefault((line.tenant, line.run), [0, 0, 0])
+        first.setdefault((line.tenant, line.run), line)
+        sums[0] += line.nanodollars
+        sums[1] += line.upstream_nanodollars
+        sums[2] += line.certainty == "unpriced"
+    rows = [(*key, *found[key], *_facts(first[key])) for key in sorted(found)]
+    add_rows(connection, run, ("tenant", "id"), _AMOUNTS, rows, _FACTS)
+
+
+def _facts(line: Entry) -> tuple[object, ...]:
+    return (line.user, line.workflow, "", "", line.at, line.at, 0, False)
 
 
 def lay(connection: Connection, who: Attribution, started_at: float, last_at: float) -> None:
@@ -92,6 +113,7 @@ def _new(who: Attribution, started_at: float, last_at: float, calls: int) -> dic
         "last_at": last_at,
         "calls": calls,
         "ended": False,
+        "seconds": last_at - started_at,
     }
 
 
@@ -102,9 +124,12 @@ def _upsert(connection: Connection, rows: list[dict[str, object]]) -> None:
         name: case((run.c[name] == "", new[name]), else_=run.c[name])
         for name in ("user", "workflow", "task", "agent")
     }
+    started_at = case((new.started_at < run.c.started_at, new.started_at), else_=run.c.started_at)
+    last_at = case((new.last_at > run.c.last_at, new.last_at), else_=run.c.last_at)
     times = {
-        "started_at": case((new.started_at < run.c.started_at, new.started_at), else_=run.c.started_at),
-        "last_at": case((new.last_at > run.c.last_at, new.last_at), else_=run.c.last_at),
+        "started_at": started_at,
+        "last_at": last_at,
+        "seconds": last_at - started_at,
         "calls": run.c.calls + new.calls,
     }
     connection.execute(
@@ -185,14 +210,9 @@ def remove(connection: Connection, keys: Sequence[tuple[str, str]], before: floa
 
 
 def _rows(selection: Selection, standing: Standing) -> "Select[Any]":
-    unpriced = func.sum(case((entry.c.certainty == "unpriced", 1), else_=0))
-    return select(
-        *run.c,
-        _status(standing).label("status"),
-        _spent(func.sum(entry.c.nanodollars)).label("nanodollars"),
-        _spent(func.sum(entry.c.upstream_nanodollars)).label("upstream_nanodollars"),
-        _spent(unpriced).label("unpriced"),
-    ).where(*conditions(run, "started_at", "id", selection))
+    return select(*run.c, _status(standing).label("status")).where(
+        *conditions(run, "started_at", "id", selection)
+    )
 
 
 def _status(standing: Standing) -> ColumnElement[str]:
@@ -204,12 +224,5 @@ def _status(standing: Standing) -> ColumnElement[str]:
     )
 
 
-def _spent(amount: ColumnElement[int]) -> ColumnElement[int]:
-    mine = and_(entry.c.run == run.c.id, entry.c.tenant == run.c.tenant)
-    return select(func.coalesce(amount, 0)).where(mine).correlate(run).scalar_subquery()
-
-
 def _read(connection: Connection, statement: "Select[Any]") -> list[RunRow]:
-    amounts = ("nanodollars", "upstream_nanodollars", "unpriced")
-    rows = (row._mapping for row in connection.execute(statement))
-    return [RunRow(**(dict(row) | {name: int(row[name]) for name in amounts})) for row in rows]
+    return [RunRow(**row._mapping) for row in connection.execute(statement)]

@@ -131,8 +131,17 @@ run = Table(
     Column("outcome_at", Float),
     Column("outcome_by", Words),
     Column("outcome_reason", Words),
+    Column("nanodollars", BigInteger, nullable=False, server_default="0"),
+    Column("upstream_nanodollars", BigInteger, nullable=False, server_default="0"),
+    Column("unpriced", BigInteger, nullable=False, server_default="0"),
+    Column("seconds", Float, nullable=False, server_default="0"),
     PrimaryKeyConstraint("tenant", "id"),
-    Index("run_started", "started_at"),
+    Index("run_started", "started_at", "tenant", "id"),
+    Index("run_tenant", "tenant", "started_at", "id"),
+    Index("run_user", "tenant", "user", "started_at"),
+    Index("run_workflow", "workflow", "started_at"),
+    Index("run_cost", "nanodollars", "tenant", "id"),
+    Index("run_seconds", "seconds", "tenant", "id"),
 )
 
 call = Table(
@@ -239,4 +248,27 @@ controller_tally = Table(
     Column("agreed", BigInteger, nullable=False),
     Column("judged", BigInteger, nullable=False),
     PrimaryKeyConstraint("workflow", "kind", "version", "mode", "option", "bin"),
+)
+
+console_session = Table(
+    "console_session",
+    metadata,
+    Column("digest", Words, primary_key=True),
+    Column("key", Words, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("expires_at", Float, nullable=False),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", Words, primary_key=True),
+    Column("at", Float, nullable=False),
+    Column("tenant", Words, nullable=False),
+    Column("by", Words, nullable=False),
+    Column("action", Words, nullable=False),
+    Column("subject", Words, nullable=False),
+    Column("detail", Words, nullable=False),
+    Index("audit_tenant", "tenant", "id"),
+    Index("audit_subject", "subject", "id"),
 )
