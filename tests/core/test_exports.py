@@ -10,6 +10,7 @@ def test_the_exports_of_the_room_are_these():
         "Hold", "IdSource", "Meter", "Offer",
         "OutcomeRecord", "Plan", "PlannedAttempt", "Price", "PriceBasis", "Rates", "Release", "Role", "RunSource",
         "Surface",
-        "SystemClock", "Unit", "Usage", "Verdict", "Verifier", "VerifierKind", "nanodollars_of", "usd_text",
+        "SystemClock", "Unit", "Usage", "Verdict", "Verifier", "VerifierKind", "in_future", "in_past", "nanodollars_of",
+        "shown_time", "usd_text",
     ]  # fmt: skip
     assert all(hasattr(core, name) for name in core.__all__)

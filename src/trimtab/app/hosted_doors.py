@@ -22,6 +22,7 @@ def open_hosted_doors(
     store_of: "Callable[[str], TenantStore]",
 ) -> list[Work]:
     """Put the doors in their places; the tasks that go with them."""
+    from trimtab.app.acts import HostedActs
     from trimtab.reception import (
         Desk,
         ForkDoor,
@@ -49,13 +50,14 @@ def open_hosted_doors(
     crons = Crons(database, assistants, clock, IdSource(), host.start, allowance_of)
     inbox = Inbox(database)
     signal = Signal(BacklogReader(database, settings.hosting, graphs, clock), lambda: inbox.escalated)
-    forks = ForkDoor(Forks(host, graphs, database), host, database)
+    forks = Forks(host, graphs, database)
+    house.acts = HostedActs(database, host, forks, inbox)
     runs = HostedRunDoor(host, threads, assistants, database, clock)
     # Routes of crons stand before those of runs: their paths begin alike.
     routes = [
         *assistant_routes(desk, assistants, threads.delete_of),
         *cron_routes(desk, crons),
-        *fork_routes(desk, forks),
+        *fork_routes(desk, ForkDoor(forks, host, database)),
         *item_routes(desk, store_of, allowance_of),
         *inbox_routes(desk, inbox),
         *signal_routes(desk, signal),

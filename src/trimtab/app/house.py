@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
+from trimtab.app.console import LazyConsole
 from trimtab.app.hosting import hosting
 from trimtab.app.policies import check_rules, policies_of, verifier_functions
 from trimtab.app.seating import silence_of
@@ -43,6 +44,7 @@ from trimtab.tenants import Keyring
 from trimtab.traces import Retention, standing_of
 
 if TYPE_CHECKING:
+    from trimtab.console import Acts
     from trimtab.workflows import Host
 
 _LAST_TRY_SECONDS = 3.0
@@ -98,6 +100,9 @@ class House:
         )
         self.draining = False
         self.workflows: Host | None = None
+        self.acts: Acts | None = None
+        self.console = LazyConsole(self, loaded)
+        self.gateway.add(self.console.routes(), {})
 
     def _dispatch(self, settings: Settings, ids: IdSource) -> Dispatch:
         clock = self.clock
@@ -173,6 +178,7 @@ class House:
 
     async def stop(self) -> None:
         """Bring everything in, give back what is leased, leave nothing open."""
+        self.console.close()
         await self.http.close()
         await self.engines.close()
         await asyncio.to_thread(self.watchers.close)

@@ -15,14 +15,14 @@ _NONE = "(none)"
 def _value(scope: str, who: Attribution) -> str:
     """The scope's value for a call; users, workflows and runs are their tenant's own."""
     if scope == "tenant":
-        return _part(who.tenant)
+        return quoted(who.tenant)
     if scope == "key":
         return who.key or _NONE
-    return f"{_part(who.tenant)}/{_part(getattr(who, scope)) or _NONE}"
+    return f"{quoted(who.tenant)}/{quoted(getattr(who, scope)) or _NONE}"
 
 
-def _part(text: str) -> str:
-    """A part of an id: clients choose users and runs, and must not reach another's meter with a slash."""
+def quoted(text: str) -> str:
+    """A part of a meter's id: clients choose users and runs, and must not reach another's meter with a slash."""
     return text.replace("%", "%25").replace("/", "%2F") if "/" in text or "%" in text else text
 
 
@@ -52,7 +52,7 @@ class _Limit:
             current = self._now = window_at(self.window, at)
         value = _value(self.scope, who)
         if self.window == "run" and self.scope != "run":
-            value = f"{value}/{_part(who.run)}"
+            value = f"{value}/{quoted(who.run)}"
         id = f"{self.label}|{self.scope}:{value}|{current.label}"
         return Meter(id, self.name, self.unit, self.amount, current.resets_at)
 

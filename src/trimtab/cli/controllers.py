@@ -26,8 +26,8 @@ def list_controllers(config: Config = None, json: Json = False) -> None:
         return
     from rich.table import Table
 
-    from trimtab.cli.moments import shown_time
     from trimtab.cli.tables import plain, print_wide
+    from trimtab.core import shown_time
 
     table = Table("controller", "version", "state", "created (UTC)", "evaluation", "answered", "left", "note")
     for seat in seats:
@@ -170,9 +170,9 @@ def _portrait_json(portrait: "Portrait") -> dict[str, object]:
 def _print_portrait(portrait: "Portrait") -> None:
     from rich.table import Table
 
-    from trimtab.cli.moments import shown_time
     from trimtab.cli.tables import plain, print_wide
     from trimtab.controllers import card_markdown
+    from trimtab.core import shown_time
 
     seat = portrait.seat
     typer.echo(f"{seat.address.title}: {seat.standing}")

@@ -24,8 +24,7 @@ def create(
     import msgspec
 
     from trimtab.app import open_database
-    from trimtab.cli.moments import in_future
-    from trimtab.core import Role, SystemClock
+    from trimtab.core import Role, SystemClock, in_future
     from trimtab.core.errors import ConfigError
     from trimtab.tenants import create_key
 
@@ -68,7 +67,7 @@ def list_keys(
     from rich.console import Console
     from rich.table import Table
 
-    from trimtab.cli.moments import shown_time
+    from trimtab.core import shown_time
 
     table = Table("id", "key", "tenant", "user", "role", "models", "created", "expires", "state", "note")
     for row in rows:

@@ -29,10 +29,10 @@ def view_json(view: "RunView") -> str:
 
 def print_view(view: "RunView") -> None:
     """For people."""
-    from trimtab.cli.moments import shown_time
     from trimtab.cli.running import shown_text
     from trimtab.cli.tables import print_wide
     from trimtab.cli.trace_tree import tree_of
+    from trimtab.core import shown_time
 
     row = view.run
     lines = [

@@ -68,8 +68,8 @@ def list_runs(
 def _print_runs(rows: "list[WorkflowRunRow]") -> None:
     from rich.table import Table
 
-    from trimtab.cli.moments import shown_time
     from trimtab.cli.tables import plain, print_wide
+    from trimtab.core import shown_time
 
     table = Table("run", "tenant", "workflow", "state", "began (UTC)", "last change", "thread", "why")
     for row in rows:

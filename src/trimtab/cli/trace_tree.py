@@ -39,8 +39,8 @@ def tree_of(tree: "RunTree") -> "Tree":
     """A run's tree for people."""
     from rich.tree import Tree
 
-    from trimtab.cli.moments import shown_time
     from trimtab.cli.tables import plain, shown_usd
+    from trimtab.core import shown_time
 
     run = tree.run
     named = {"workflow": run.workflow, "tenant": run.tenant, "user": run.user, "task": run.task}

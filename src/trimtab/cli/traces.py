@@ -60,8 +60,8 @@ def list_traces(
 def _print_runs(rows: "list[RunRow]") -> None:
     from rich.table import Table
 
-    from trimtab.cli.moments import shown_time
     from trimtab.cli.tables import plain, print_wide, shown_usd
+    from trimtab.core import shown_time
 
     table = Table("run", "tenant", "workflow", "user", "began (UTC)", "calls", "cost", "status", "reward")
     for row in rows:
@@ -199,8 +199,7 @@ def prune(
 ) -> None:
     """Delete old calls with all that was said, and their runs. Ledger entries stay."""
     from trimtab.app import open_database
-    from trimtab.cli.moments import in_past, shown_time
-    from trimtab.core import SystemClock
+    from trimtab.core import SystemClock, in_past, shown_time
     from trimtab.core.errors import ConfigError
 
     now = SystemClock.now()

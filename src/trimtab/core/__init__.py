@@ -5,6 +5,7 @@ from trimtab.core.clock import Clock, SystemClock
 from trimtab.core.decision import ControllerDecision, ControllerKind, Decision, Verdict
 from trimtab.core.ids import IdSource
 from trimtab.core.ledger import Certainty, Charge, Entry, EntryKind, Hold, Meter, Release, Unit
+from trimtab.core.moments import in_future, in_past, shown_time
 from trimtab.core.money import NANODOLLARS_PER_USD, Price, PriceBasis, Rates, nanodollars_of, usd_text
 from trimtab.core.offer import Offer, Plan, PlannedAttempt, Verifier, VerifierKind
 from trimtab.core.trace import AttemptRecord, CallRecord, CallStatus, OutcomeRecord
@@ -46,6 +47,9 @@ __all__ = [
     "Verdict",
     "Verifier",
     "VerifierKind",
+    "in_future",
+    "in_past",
     "nanodollars_of",
+    "shown_time",
     "usd_text",
 ]

@@ -2,7 +2,7 @@
 
 from trimtab.gateway.asgi import Gone, read_body, send_bytes
 from trimtab.gateway.calls import fault_of, is_loopback
-from trimtab.gateway.errors import error_reply
+from trimtab.gateway.errors import error_reply, status_of
 from trimtab.gateway.hints import hints_of
 from trimtab.gateway.house import HouseDoor
 from trimtab.gateway.query import is_yes, limit_of, whole_of
@@ -26,5 +26,6 @@ __all__ = [
     "limit_of",
     "read_body",
     "send_bytes",
+    "status_of",
     "whole_of",
 ]

@@ -11,6 +11,7 @@ from trimtab.store import (
     meters,
     processes,
     recalls,
+    run_pages,
     runs,
     sessions,
     spend,
@@ -50,6 +51,7 @@ from trimtab.store.meters import Ask, Grant
 from trimtab.store.migrate import migrate
 from trimtab.store.processes import Fenced
 from trimtab.store.recover import bury_silent, recover_journals
+from trimtab.store.run_pages import FoundRun, RunPlace, RunQuery, RunSorting, RunTimes
 from trimtab.store.runs import Cursor, RunRow, RunStatus
 from trimtab.store.selection import Selection, Standing
 from trimtab.store.sessions import SessionRow
@@ -66,7 +68,7 @@ from trimtab.store.workflow_events import Event
 from trimtab.store.workflow_items import ItemRow
 from trimtab.store.workflow_places import Limits, PlaceLimits
 from trimtab.store.workflow_progress import Progress
-from trimtab.store.workflow_questions import AskedRow, QuestionPlace, QuestionQuery, QuestionRow
+from trimtab.store.workflow_questions import AskedRow, DuePlace, QuestionPlace, QuestionQuery, QuestionRow
 from trimtab.store.workflow_runs import WorkflowRunRow, WorkflowState
 from trimtab.store.workflow_threads import FoundThread, ThreadQuery, ThreadRow, ThreadStatus, key_of
 from trimtab.store.workflow_workers import WorkerRow
@@ -91,11 +93,13 @@ __all__ = [
     "CronRow",
     "Cursor",
     "Database",
+    "DuePlace",
     "EndRecord",
     "Event",
     "EventRow",
     "FactsRow",
     "Fenced",
+    "FoundRun",
     "FoundThread",
     "Grant",
     "HistoryRow",
@@ -113,8 +117,12 @@ __all__ = [
     "QuestionQuery",
     "QuestionRow",
     "RecallRecord",
+    "RunPlace",
+    "RunQuery",
     "RunRow",
+    "RunSorting",
     "RunStatus",
+    "RunTimes",
     "Selection",
     "SessionRow",
     "SpendField",
@@ -152,6 +160,7 @@ __all__ = [
     "processes",
     "recalls",
     "recover_journals",
+    "run_pages",
     "runs",
     "sessions",
     "spend",

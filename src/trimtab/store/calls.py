@@ -71,6 +71,13 @@ def of_run_with_content(connection: Connection, tenant: str, run: str) -> list[C
     return _of_run(connection, tenant, run, call.c)
 
 
+def find_with_content(connection: Connection, tenant: str, run: str, id: str) -> CallRecord | None:
+    """A call of a run, with request and reply as they were kept."""
+    mine = (call.c.id == id) & (call.c.run == run) & (call.c.tenant == tenant)
+    row = connection.execute(select(*call.c).where(mine)).first()
+    return None if row is None else _record(row)
+
+
 def which_exist(connection: Connection, ids: Sequence[str]) -> set[str]:
     """Those of `ids` that calls have."""
     return set(connection.scalars(select(call.c.id).where(call.c.id.in_(ids))))

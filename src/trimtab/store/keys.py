@@ -45,6 +45,13 @@ def by_digest(connection: Connection, digest: str) -> KeyRow | None:
     return None if row is None else _key(tuple(row))
 
 
+def by_id(connection: Connection, id: str) -> KeyRow | None:
+    """The key with this id."""
+    columns = [api_key.c[name] for name in KeyRow.__struct_fields__]
+    row = connection.execute(select(*columns).where(api_key.c.id == id)).first()
+    return None if row is None else _key(tuple(row))
+
+
 def count(connection: Connection) -> int:
     """How many keys were ever made (revoked ones too: a door once locked stays locked)."""
     return connection.scalar(select(func.count()).select_from(api_key)) or 0

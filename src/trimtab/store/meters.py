@@ -8,7 +8,7 @@ pass the limit together.
 from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
-from sqlalchemy import Connection, bindparam, delete, select, update
+from sqlalchemy import Connection, Float, bindparam, cast, delete, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from trimtab.core import Charge, Hold, Meter
@@ -226,6 +226,19 @@ def meters(connection: Connection, unit: str = "nanodollars") -> list[MeterRow]:
     """All meters of a unit, by id."""
     columns = [meter.c[name] for name in MeterRow.__struct_fields__]
     rows = connection.execute(select(*columns).where(meter.c.unit == unit).order_by(meter.c.id))
+    return [MeterRow(*row) for row in rows]
+
+
+def current(connection: Connection, now: float, whose: Sequence[str] | None, limit: int) -> list[MeterRow]:
+    """Budgets whose window is not over (a run's has none, and is not among them), the fullest first; `whose`: only
+    those of these tenants and keys, by their names in the meters' ids."""
+    columns = [meter.c[name] for name in MeterRow.__struct_fields__]
+    statement = select(*columns).where(meter.c.unit == "nanodollars", meter.c.resets_at > now)
+    if whose is not None:
+        named = [meter.c.id.contains(f":{name}{end}", autoescape=True) for name in whose for end in "|/"]
+        statement = statement.where(or_(*named))
+    full = cast(meter.c.settled, Float) / func.nullif(meter.c.limit_amount, 0)
+    rows = connection.execute(statement.order_by(full.desc().nulls_first(), meter.c.id).limit(limit))
     return [MeterRow(*row) for row in rows]
 
 

@@ -173,7 +173,7 @@ def newest(
     """Runs that began in the selection's time, the latest first."""
     statement = _rows(selection, standing)
     if status is not None:
-        statement = statement.where(_status(standing) == status)
+        statement = statement.where(status_of(standing) == status)
     return _read(connection, statement.order_by(run.c.started_at.desc(), run.c.id.desc()).limit(limit))
 
 
@@ -210,12 +210,13 @@ def remove(connection: Connection, keys: Sequence[tuple[str, str]], before: floa
 
 
 def _rows(selection: Selection, standing: Standing) -> "Select[Any]":
-    return select(*run.c, _status(standing).label("status")).where(
+    return select(*run.c, status_of(standing).label("status")).where(
         *conditions(run, "started_at", "id", selection)
     )
 
 
-def _status(standing: Standing) -> ColumnElement[str]:
+def status_of(standing: Standing) -> ColumnElement[str]:
+    """A run's status, as `RunStatus` has it."""
     return case(
         (completed(standing.completed_at), "completed"),
         (run.c.reward.is_not(None), "not completed"),

@@ -62,6 +62,7 @@ meter = Table(
     Column("settled", BigInteger, nullable=False, default=0),
     Column("leased", BigInteger, nullable=False, default=0),
     Column("wanted_at", Float, nullable=False, default=0),
+    Index("meter_resets", "unit", "resets_at"),
 )
 
 lease = Table(

@@ -10,6 +10,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from trimtab.store.workflow_schema import question as table
 from trimtab.store.workflow_schema import run as run_table
 
+_NEVER = 1e12
 QuestionState = Literal["open", "answered", "withdrawn"]
 
 
@@ -49,6 +50,20 @@ class QuestionPlace(msgspec.Struct, frozen=True):
     asked_at: float
     run: str
     id: str
+
+
+class DuePlace(msgspec.Struct, frozen=True, array_like=True):
+    """Where a page of questions by due time ended."""
+
+    due_at: float
+    asked_at: float
+    run: str
+    id: str
+
+    @classmethod
+    def behind(cls, asked: QuestionRow) -> "DuePlace":
+        """The place of a question."""
+        return cls(_NEVER if asked.due_at is None else asked.due_at, asked.asked_at, asked.run, asked.id)
 
 
 class QuestionQuery(msgspec.Struct, frozen=True):
@@ -159,6 +174,19 @@ def open_of(connection: Connection, query: QuestionQuery, limit: int) -> list[As
     """Open questions, the longest waiting first."""
     order = (table.c.asked_at, table.c.run, table.c.id)
     return _asked(connection, _wanted(query).order_by(*order).limit(limit))
+
+
+def due_first(
+    connection: Connection, tenant: str | None, limit: int, after: DuePlace | None = None
+) -> list[AskedRow]:
+    """Open questions of a tenant or of all, the soonest due first, those never due last."""
+    order = (func.coalesce(table.c.due_at, _NEVER), table.c.asked_at, table.c.run, table.c.id)
+    statement = _joined().where(table.c.state == "open")
+    if tenant is not None:
+        statement = statement.where(table.c.tenant == tenant)
+    if after is not None:
+        statement = statement.where(tuple_(*order) > tuple_(*msgspec.structs.astuple(after)))
+    return _asked(connection, statement.order_by(*order).limit(limit))
 
 
 def find_asked(connection: Connection, run: str, id: str) -> AskedRow | None:

@@ -8,7 +8,7 @@ import asyncio
 import hashlib
 import logging
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 from sqlalchemy import Connection
@@ -60,6 +60,22 @@ class Keyring:
         self._unknown: dict[str, float] = {}
         self._locked = False
 
+    @property
+    def is_locked(self) -> bool:
+        """Whether a key was ever made, so that everybody needs one."""
+        return self._locked
+
+    async def holder(self, id: str) -> KeyFacts:
+        """The facts of a key that was presented before, by its id. Raises Unauthenticated where it is good no more,
+        LedgerUnavailable."""
+        facts = next((known for known in self._known.values() if known.id == id), None)
+        if facts is None:
+            row = await self._row(lambda connection: keys.by_id(connection, id))
+            facts = None if row is None or row.revoked_at is not None else _facts(row)
+        if facts is None or (facts.expires_at is not None and facts.expires_at <= self._clock.now()):
+            raise Unauthenticated("the key of this session is revoked or has expired")
+        return facts
+
     async def open(self, key: str, *, loopback: bool) -> KeyFacts:
         """The facts of a presented key ('' if none). Raises Unauthenticated, LedgerUnavailable."""
         facts = self._by_key.get(key)
@@ -90,19 +106,22 @@ class Keyring:
         now = self._clock.now()
         if now - self._unknown.get(digest, 0.0) < _UNKNOWN_SECONDS:
             return None
-        try:
-            row = await self._database.run(lambda c: keys.by_digest(c, digest), _LOOK_UP_SECONDS)
-        except StoreUnavailable as error:
-            _log.warning("a key cannot be checked: %s", error)
-            raise LedgerUnavailable(
-                "keys cannot be checked while the database is away", retry_after_seconds=2
-            ) from error
+        row = await self._row(lambda connection: keys.by_digest(connection, digest))
         if row is None or row.revoked_at is not None:
             if len(self._unknown) >= _MOST_UNKNOWN:
                 self._unknown.clear()
             self._unknown[digest] = now
             return None
         return _facts(row)
+
+    async def _row(self, find: Callable[[Connection], keys.KeyRow | None]) -> keys.KeyRow | None:
+        try:
+            return await self._database.run(find, _LOOK_UP_SECONDS)
+        except StoreUnavailable as error:
+            _log.warning("a key cannot be checked: %s", error)
+            raise LedgerUnavailable(
+                "keys cannot be checked while the database is away", retry_after_seconds=2
+            ) from error
 
     async def load(self) -> None:
         """Read all keys. Raises StoreUnavailable."""

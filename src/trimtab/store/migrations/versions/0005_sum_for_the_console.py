@@ -97,10 +97,12 @@ def _people() -> None:
     )
     op.create_index("audit_tenant", "audit", ["tenant", "id"])
     op.create_index("audit_subject", "audit", ["subject", "id"])
+    op.create_index("meter_resets", "meter", ["unit", "resets_at"])
 
 
 def downgrade() -> None:
     """Take back."""
+    op.drop_index("meter_resets", "meter")
     for table in ("audit", "console_session", "call_minute", "spend_user", "spend_day"):
         op.drop_table(table)
     for index in ("run_seconds", "run_cost", "run_workflow", "run_user", "run_tenant", "run_started"):

@@ -1,0 +1,53 @@
+"""Budgets as the pages show them: whose they are, how full, when they begin anew. Read on the caller's connection."""
+
+import re
+from urllib.parse import unquote
+
+import msgspec
+from sqlalchemy import Connection
+
+from trimtab.budgets import quoted
+from trimtab.store import keys, meters
+from trimtab.store.meters import MeterRow
+
+_MOST_NAMES = 200
+
+# After a limit's own label, which the settings choose, stands whose it is; clients choose only what follows the tenant.
+_WHOSE = re.compile(r"\|(tenant|user|workflow|run|key):([^/|]*)(?:/([^|]*))?")
+
+
+class Budget(msgspec.Struct, frozen=True):
+    """A budget in one of its windows. Amounts in nanodollars; `held` is set aside by calls under way, and by processes
+    for calls to come."""
+
+    name: str
+    scope: str
+    tenant: str
+    whose: str
+    limit: int
+    spent: int
+    held: int
+    resets_at: float | None
+
+    @property
+    def full(self) -> float:
+        """The part that is spent, from 0 on."""
+        return self.spent / self.limit if self.limit else 1.0
+
+
+def read_budgets(connection: Connection, tenant: str | None, now: float, limit: int) -> list[Budget]:
+    """The budgets that count now, of a tenant (its keys' too) or of all, the fullest first, at most `limit`."""
+    if tenant is None:
+        return [_budget(row) for row in meters.current(connection, now, None, limit)]
+    mine = frozenset(key.id for key in keys.everyone(connection, tenant))
+    whose = [quoted(tenant), *sorted(mine)][:_MOST_NAMES]
+    found = [_budget(row) for row in meters.current(connection, now, whose, limit)]
+    return [each for each in found if each.tenant == tenant or (each.scope == "key" and each.whose in mine)]
+
+
+def _budget(row: MeterRow) -> Budget:
+    match = _WHOSE.search(row.id)
+    scope, first, rest = match.groups() if match else ("", "", "")
+    tenant = "" if scope == "key" else unquote(first)
+    whose = first if scope == "key" else unquote(rest or "")
+    return Budget(row.name, scope, tenant, whose, row.limit_amount, row.settled, row.leased, row.resets_at)
