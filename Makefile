@@ -1,4 +1,4 @@
-.PHONY: install demo test test-npm test-vllm lint chaos bench-gateway bench-scheduling bench-whatif bench-workflows docs clean
+.PHONY: install demo test test-console test-npm test-vllm lint chaos bench-console bench-gateway bench-scheduling bench-whatif bench-workflows docs clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -29,6 +29,11 @@ test-npm: $(VENV)/.installed-dev
 	cd tests/npm && npm install --no-audit --no-fund --silent
 	$(BIN)/python -m pytest tests/reception/test_npm_client.py
 
+test-console: $(VENV)/.installed-dev
+	command -v chromium >/dev/null || { apt-get update -qq && apt-get install -y -qq chromium; }
+	cd tests/npm && npm install --no-audit --no-fund --silent
+	TRIMTAB_SCREENSHOTS=build/console $(BIN)/python -m pytest tests/console
+
 test-vllm: $(VENV)/.installed-dev
 	@test -n "$(TRIMTAB_VLLM)" || { echo "set TRIMTAB_VLLM to a Python that has vLLM: see docs/vllm.md"; exit 2; }
 	TRIMTAB_VLLM=$(TRIMTAB_VLLM) $(BIN)/python -m pytest tests/vllm
@@ -49,6 +54,9 @@ bench-workflows: $(VENV)/.installed-dev
 
 bench-gateway: $(VENV)/.installed-dev
 	$(BIN)/python -m bench.gateway $(BENCH_FLAGS)
+
+bench-console: $(VENV)/.installed-dev
+	$(BIN)/python -m bench.console $(BENCH_FLAGS)
 
 bench-whatif: $(VENV)/.installed-dev
 	$(BIN)/python -m bench.whatif $(BENCH_FLAGS)

@@ -23,7 +23,7 @@ import statistics
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -144,10 +144,11 @@ def synthetic(count: int) -> Iterator[tuple[CallRecord, Entry]]:
             call, "ok", seconds, 0.3, model=first.model, endpoint=first.endpoint, usage=usage, nanodollars=cost,
             decision=Decision("spread", call, offers, unit, plan), attempts=(attempt,),
         )  # fmt: skip
-        yield record, _entry(attempt, record)
+        yield record, entry_of(attempt, record)
 
 
-def _entry(attempt: AttemptRecord, record: CallRecord) -> Entry:
+def entry_of(attempt: AttemptRecord, record: CallRecord) -> Entry:
+    """The ledger line of an attempt that was charged exactly."""
     who = record.call.who
     return Entry(
         attempt.id, record.call.id, attempt.at + attempt.seconds, who.tenant, who.run, who.user, who.workflow,
@@ -155,11 +156,13 @@ def _entry(attempt: AttemptRecord, record: CallRecord) -> Entry:
     )  # fmt: skip
 
 
-def keep(chunk: list[tuple[CallRecord, Entry]], said: list[OutcomeRecord], connection: Connection) -> None:
+def keep(
+    chunk: Sequence[tuple[CallRecord, Entry | None]], said: list[OutcomeRecord], connection: Connection
+) -> None:
     """Rows of one chunk."""
     records = [record for record, _ in chunk]
     calls.insert_calls(connection, records)
-    entries.insert_entries(connection, [entry for _, entry in chunk])
+    entries.insert_entries(connection, [entry for _, entry in chunk if entry is not None])
     runs.touch(connection, records)
     runs.record_outcomes(connection, said)
 

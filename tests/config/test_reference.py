@@ -131,6 +131,7 @@ def test_the_exports_of_the_room_are_pinned():
         "example_toml",
         "is_function",
         "is_private",
+        "key_text",
         "load",
         "load_settings",
         "load_text",

@@ -59,6 +59,14 @@ async def test_the_first_key_locks_the_door_for_loopback_too(ring, make):
         await ring.open("tt-wrong", loopback=True)
 
 
+async def test_the_first_key_opens_from_afar_before_the_next_refresh(ring, make):
+    await ring.load()
+    key, _ = make()
+    assert (await ring.open(key, loopback=False)).tenant == "acme"
+    with pytest.raises(Unauthenticated, match="no API key"):
+        await ring.open("", loopback=True)
+
+
 async def test_a_key_says_whose_it_is(ring, make):
     secret, row = make("acme", "ada", "admin", models=("small", "large"))
     await ring.load()

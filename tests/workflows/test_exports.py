@@ -38,6 +38,7 @@ def test_the_exports_of_the_room_are_these():
         "TenantStore",
         "Threads",
         "UnsureSteps",
+        "Verb",
         "cancel_run",
         "default_id",
         "facts_text",

@@ -1,5 +1,7 @@
 """The console in a gateway's process: built when somebody looks first, so that serving calls begins no later for it."""
 
+import asyncio
+from functools import partial
 from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
@@ -22,7 +24,7 @@ class LazyConsole:
 
     def __init__(self, house: "House", loaded: "Loaded") -> None:
         self._house, self._loaded = house, loaded
-        self._pages: ASGIApp | None = None
+        self._building: asyncio.Task[ASGIApp] | None = None
         self._reader: Reader | None = None
 
     def routes(self) -> list[BaseRoute]:
@@ -31,11 +33,16 @@ class LazyConsole:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if self._pages is None:
-            self._pages = self._build()
-        await self._pages(scope, receive, send)
+        if self._building is None:
+            # In a thread: what the pages need takes a moment to load, and calls are to go on meanwhile.
+            self._building = asyncio.ensure_future(asyncio.to_thread(self._build))
+        pages = await asyncio.shield(self._building)
+        await pages(scope, receive, send)
 
     def _build(self) -> ASGIApp:
+        from trimtab.app.seats import HouseSeats
+        from trimtab.app.watchers import engine_figures
+        from trimtab.app.whatif import what_if_policy
         from trimtab.console import Premises, Reader, Sheets, console_routes
 
         house = self._house
@@ -49,9 +56,13 @@ class LazyConsole:
             reader=self._reader,
             sheets=Sheets(),
             fresh=house.writer.flush,
+            closing=lambda: house.draining,
             controllers=controller_folder(house.settings),
             acts=house.acts,
             pool=house.pool,
+            trial=partial(what_if_policy, house.settings, house.database),
+            figures=partial(engine_figures, house.engines),
+            seats=HouseSeats(house.settings, house.database, house.clock),
         )
         return Starlette(routes=list(console_routes(premises)))
 

@@ -51,7 +51,7 @@ def open_hosted_doors(
     inbox = Inbox(database)
     signal = Signal(BacklogReader(database, settings.hosting, graphs, clock), lambda: inbox.escalated)
     forks = Forks(host, graphs, database)
-    house.acts = HostedActs(database, host, forks, inbox)
+    house.acts = HostedActs(database, inbox, host, forks)
     runs = HostedRunDoor(host, threads, assistants, database, clock)
     # Routes of crons stand before those of runs: their paths begin alike.
     routes = [

@@ -34,8 +34,13 @@ class Server(uvicorn.Server):
 
 def server_for(house: House, host: str, port: int, door: "ASGIApp | None" = None) -> Server:
     """An HTTP server for a house's gateway, or for another door to it."""
+    return server_of(door or house.gateway, host, port, house.settings.server.drain_seconds)
+
+
+def server_of(app: "ASGIApp", host: str, port: int, drain_seconds: float) -> Server:
+    """An HTTP server for anything."""
     config = uvicorn.Config(
-        door or house.gateway,
+        app,
         host=host,
         port=port,
         loop="none",
@@ -49,7 +54,7 @@ def server_for(house: House, host: str, port: int, door: "ASGIApp | None" = None
         date_header=False,
         timeout_keep_alive=75,
         backlog=4096,
-        timeout_graceful_shutdown=int(house.settings.server.drain_seconds),
+        timeout_graceful_shutdown=int(drain_seconds),
     )
     return Server(config)
 

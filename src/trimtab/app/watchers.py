@@ -48,7 +48,7 @@ def build_watchers(
         database_up=lambda: writer.available,
         controllers=lambda: [_figures(state, host) for state, host in roster.hosts],
         shadows_dropped=lambda: roster.tally.dropped,
-        engines=lambda: _engine_figures(engines),
+        engines=lambda: engine_figures(engines),
         engine_loads=lambda: engines.residence.loads,
     )
     telemetry = settings.telemetry
@@ -70,7 +70,8 @@ def _figures(state: str, host: Host) -> ControllerFigures:
     )
 
 
-def _engine_figures(engines: Engines) -> list[EngineFigures]:
+def engine_figures(engines: Engines) -> list[EngineFigures]:
+    """What the engines behind endpoints said lately, by endpoint that is asked."""
     ages, shown = engines.ages, []
     for name, report in engines.reports.items():
         if report is None:

@@ -5,6 +5,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import msgspec
+
 from trimtab.app.policies import check_rules, policies_of
 from trimtab.app.store import load_config, open_database
 from trimtab.config import Loaded, Settings, prices_of
@@ -35,6 +37,19 @@ def what_if(
     if not replay.calls:
         raise _nothing(config, traces, selection)
     return report_of(replay, str(policy), _source(config, traces))
+
+
+def what_if_policy(settings: Settings, database: Database, selection: Selection, policy: str) -> WhatIf:
+    """The report of recorded calls had one policy, by its name in the settings, chosen for all of them.
+
+    Raises ConfigError, StoreUnavailable.
+    """
+    plain = tuple(msgspec.structs.replace(model, policy="") for model in settings.model)
+    tried = msgspec.structs.replace(settings, default_policy=policy, rule=(), model=plain)
+    trial = Trial(tried, settings, policies_of(tried), prices_of(tried), completed_at(settings), selection)
+    replay = Replay(trial, database, lambda done, total: None)
+    replay.play()
+    return report_of(replay, policy, "the store")
 
 
 def _require_endpoints(loaded: Loaded, policy: Path) -> None:

@@ -5,6 +5,7 @@ import sys
 import typer
 
 from trimtab.cli import (
+    console,
     controllers,
     costs,
     evaluate,
@@ -34,6 +35,7 @@ app.command("serve")(serving.serve)
 app.command("init")(serving.init)
 app.command("run")(running.run)
 app.command("worker")(worker.worker)
+app.command("console")(console.console)
 app.command("demo")(playing.demo)
 app.command("replay")(playing.replay)
 app.command("costs")(costs.costs)

@@ -21,6 +21,7 @@ def serve(
 
     from trimtab.app import load_config
     from trimtab.app.serve import serve as run
+    from trimtab.config import Key
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     for library in ("httpx", "httpx2"):
@@ -36,7 +37,14 @@ def serve(
         typer.echo(
             "trimtab: no [[endpoint]] is configured; `trimtab init` writes a file to start from", err=True
         )
-    run(msgspec.structs.replace(loaded, settings=settings), lambda url: typer.echo(f"serving {url}"))
+    options: dict[Key, str] = {
+        ("server", name): f"--{name}" for name, value in given.items() if value is not None
+    }
+    source = msgspec.structs.replace(loaded.source, variables=loaded.source.variables | options)
+    run(
+        msgspec.structs.replace(loaded, settings=settings, source=source),
+        lambda url: typer.echo(f"serving {url}"),
+    )
 
 
 def init(

@@ -41,7 +41,7 @@ from trimtab.config.settings import (
     WorkflowSettings,
     WorkflowToolSettings,
 )
-from trimtab.config.source import Key, Source
+from trimtab.config.source import Key, Source, key_text
 
 __all__ = [
     "SHIPPED_POLICIES",
@@ -87,6 +87,7 @@ __all__ = [
     "example_toml",
     "is_function",
     "is_private",
+    "key_text",
     "load",
     "load_settings",
     "load_text",

@@ -158,6 +158,18 @@ class ControllerSettings(Table, frozen=True):
     ] = ""
 
 
+class ConsoleSettings(Table, frozen=True):
+    """`[console]`: the pages at /console."""
+
+    reports: Annotated[
+        str,
+        Meta(
+            description="Folder whose evaluation reports the page Frontier shows, each in a folder of its own "
+            "(`trimtab evaluate --out`); default `reports` in the data folder."
+        ),
+    ] = ""
+
+
 class HostingSettings(Table, frozen=True):
     """`[hosting]`: how this process drives the runs of hosted workflows (`graph` of `[workflow.NAME]`)."""
 
@@ -224,6 +236,7 @@ class Settings(Table, frozen=True):
     telemetry: TelemetrySettings = TelemetrySettings()
     hedging: HedgingSettings = HedgingSettings()
     controllers: ControllerSettings = ControllerSettings()
+    console: ConsoleSettings = ConsoleSettings()
     hosting: HostingSettings = HostingSettings()
     scheduling: SchedulingSettings = SchedulingSettings()
     default_policy: Annotated[str, Meta(description="Policy where no rule and no model names one.")] = (

@@ -28,7 +28,8 @@ _SCALAR = re.compile(r"[^,\]}#\n]*")
 
 
 class Source(msgspec.Struct, frozen=True):
-    """What settings were read from: the file, the line of each key, and the variables that won over keys."""
+    """What settings were read from: the file, the line of each key, and what won over keys: environment variables, and
+    options of the command line (`--port`)."""
 
     file: str = ""
     lines: dict[Key, int] = {}
@@ -42,9 +43,12 @@ class Source(msgspec.Struct, frozen=True):
         return 1 if self.lines else 0
 
     def error(self, key: Key, message: str) -> ConfigError:
-        """An error about `key`, placed in the file, or at the environment variable that set it."""
+        """An error about `key`, placed in the file, or at the environment variable or option that set it."""
         if key in self.variables:
-            return ConfigError(message, file="environment", key=self.variables[key])
+            name = self.variables[key]
+            return ConfigError(
+                message, file="command line" if name.startswith("--") else "environment", key=name
+            )
         return ConfigError(message, file=self.file, line=self.line(key), key=key_text(key))
 
 

@@ -42,6 +42,22 @@ def draw(chart: Chart) -> Markup:
             Markup('<span><i class="k{}"></i>{}</span>').format(number, line.label)
             for number, line in enumerate(chart.lines, 1)
         )
+    return _figure(chart, key, max(width - 1, 1), paths)
+
+
+def columns(chart: Chart) -> Markup:
+    """A chart of its first line's values as columns, for sums of spans that stand apart, such as days."""
+    values = chart.lines[0].values
+    top = max((value for value in values if value is not None), default=0.0) or 1.0
+    path = "".join(
+        f"M{place + 0.1:g} {_HEIGHT - 1:g}V{_HEIGHT - 1 - (_HEIGHT - _ROOM) * value / top:.1f}h.8V{_HEIGHT - 1:g}z"
+        for place, value in enumerate(values)
+        if value
+    )
+    return _figure(chart, Markup(""), len(values), Markup('<path class="fill1" d="{}"/>').format(path))
+
+
+def _figure(chart: Chart, key: Markup, width: int, inside: Markup) -> Markup:
     return Markup(
         '<figure class="chart"><figcaption><span>{} <strong>{}</strong></span><span class="key">{}</span></figcaption>'
         '<svg viewBox="0 0 {} {:g}" preserveAspectRatio="none" role="img" aria-label="{}">'
@@ -51,13 +67,13 @@ def draw(chart: Chart) -> Markup:
         chart.title,
         chart.now,
         key,
-        max(width - 1, 1),
+        width,
         _HEIGHT,
         _about(chart),
-        max(width - 1, 1),
+        width,
         _HEIGHT - 1,
         _HEIGHT - 1,
-        paths,
+        inside,
         chart.first,
         chart.peak,
         chart.last,

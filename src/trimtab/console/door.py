@@ -18,7 +18,14 @@ from starlette.types import Message, Receive, Scope, Send
 from trimtab.console.sheets import ROOT, Sheets, link
 from trimtab.console.visitor import Visitor
 from trimtab.core import Clock, Role
-from trimtab.core.errors import BadRequest, CallError, Forbidden, StoreUnavailable, Unauthenticated
+from trimtab.core.errors import (
+    BadRequest,
+    CallError,
+    Forbidden,
+    NotFound,
+    StoreUnavailable,
+    Unauthenticated,
+)
 from trimtab.gateway import Gone, is_loopback, read_body, status_of
 from trimtab.pool import Patience
 from trimtab.store import Database, SessionRow, sessions
@@ -105,6 +112,15 @@ class FrontDoor:
             samesite="lax",
         )
         return response
+
+    async def static(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """`GET /console/static/{name}`: a file that goes with the pages."""
+        response = self._sheets.static(scope["path_params"]["name"]) or Response("there is no such file", 404)
+        await response(scope, receive, _guarded(send))
+
+    async def nowhere(self, visitor: Visitor) -> Response:
+        """Any other path below the console's."""
+        raise NotFound(f"there is nothing at {visitor.path}")
 
     async def sign_out(self, visitor: Visitor) -> Response:
         """`POST /console/sign-out`."""
@@ -194,7 +210,7 @@ def _guarded(send: Send) -> Send:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
             for name, value in _HEADERS.items():
-                headers[name] = value
+                headers.setdefault(name, value)
             headers.setdefault("cache-control", "no-store")
         await send(message)
 

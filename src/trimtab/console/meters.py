@@ -7,8 +7,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from trimtab.budgets import quoted
-from trimtab.store import keys, meters
-from trimtab.store.meters import MeterRow
+from trimtab.store import MeterRow, keys, meters
 
 _MOST_NAMES = 200
 

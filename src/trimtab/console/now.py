@@ -44,7 +44,7 @@ class NowPage:
     async def told(self, visitor: Visitor) -> Response:
         """`GET /console/live/now`: the page's changing part, again and again."""
         tenant, whole = visitor.tenant, visitor.is_admin
-        return stream(lambda: self._part(tenant, whole=whole), _SECONDS)
+        return stream(lambda: self._part(tenant, whole=whole), _SECONDS, self._premises.closing)
 
     async def _part(self, tenant: str | None, *, whole: bool) -> str:
         key = ("now", tenant, whole)

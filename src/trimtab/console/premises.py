@@ -1,19 +1,21 @@
 """What the console's pages work with, and what they can have done to runs. Constructed by `app/`."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import msgspec
 
 from trimtab.config import Loaded
 from trimtab.console.reader import Reader
 from trimtab.console.sheets import Sheets
+from trimtab.controllers import Manifest
 from trimtab.core import Clock, IdSource
 from trimtab.pool import Pool
-from trimtab.store import AuditRow, Database, Standing, audit
+from trimtab.simulation.whatif import WhatIf
+from trimtab.store import AuditRow, ControllerState, Database, Selection, Standing, audit
 from trimtab.tenants import KeyFacts, Keyring
-from trimtab.traces import standing_of
+from trimtab.traces import EngineFigures, standing_of
 
 
 class RunPoint(msgspec.Struct, frozen=True):
@@ -49,9 +51,31 @@ class Acts(Protocol):
         ...
 
 
+class Seats(Protocol):
+    """What can be done with controllers, with an audit of its own. Each raises Conflict, StoreUnavailable."""
+
+    async def put_to_work(
+        self, workflow: str, kind: str, version: str, state: ControllerState, by: str, *, forced: bool
+    ) -> None:
+        """Enable a version, or let it look on; `forced`: also without a passed evaluation."""
+        ...
+
+    async def lay_off(self, workflow: str, kind: str, version: str, by: str) -> bool:
+        """Disable a version; whether it was at work."""
+        ...
+
+    def silence(self, manifest: Manifest) -> str:
+        """Why a version would never answer under the settings; '' where it may."""
+        ...
+
+
 class Premises(msgspec.Struct, frozen=True):
-    """`fresh` brings the store up to what this process knows; `pool` and `figures` are None where it serves no calls,
-    `acts` where it hosts no workflow. `controllers` is the folder of packaged controllers."""
+    """`fresh` brings the store up to what this process knows; `closing`: the process ends; `controllers` is the
+    folder of packaged controllers.
+
+    `pool`, and `figures` of what engines said lately, are None where no calls are served, `acts` where no workflow is
+    hosted, `seats` where controllers can only be looked at.
+    """
 
     loaded: Loaded
     database: Database
@@ -61,10 +85,13 @@ class Premises(msgspec.Struct, frozen=True):
     reader: Reader
     sheets: Sheets
     fresh: Callable[[], Awaitable[None]]
+    closing: Callable[[], bool]
     controllers: Path
     acts: Acts | None = None
     pool: Pool | None = None
-    figures: Callable[[], Any] | None = None
+    figures: Callable[[], Sequence[EngineFigures]] | None = None
+    seats: Seats | None = None
+    trial: Callable[[Selection, str], WhatIf] | None = None
 
     def standing(self) -> Standing:
         """What a run's status is told by now."""

@@ -74,7 +74,6 @@ class RunPage:
             acts=found.acts,
             live=self._goes_on(found) and begin == 0,
             can_act=self._premises.acts is not None and visitor.may_act,
-            command=_whatif(tenant, id),
         )
 
     async def told(self, visitor: Visitor) -> Response:
@@ -89,7 +88,7 @@ class RunPage:
             over[0] = not self._goes_on(found)
             return self._part(visitor, found, [] if found.tree is None else falls_of(found.tree), 0)
 
-        return stream(part, _SECONDS)
+        return stream(part, _SECONDS, self._premises.closing)
 
     def _part(self, visitor: Visitor, found: _Found, falls: list[Fall], begin: int) -> str:
         whole = max((fall.begin + fall.seconds for fall in falls), default=0.0)
@@ -241,11 +240,3 @@ def _held(record: CallRecord) -> dict[str, int]:
 
 def _text(content: bytes) -> str:
     return content.decode("utf-8", "replace")
-
-
-def _whatif(tenant: str, id: str) -> str:
-    """Commands that try the run's calls under other settings."""
-    export = (
-        f"trimtab traces export --output run.jsonl --tenant {shlex.quote(tenant)} --run {shlex.quote(id)}"
-    )
-    return f"{export}\ntrimtab whatif --policy new.toml --traces run.jsonl"

@@ -8,8 +8,7 @@ import msgspec
 
 from trimtab.console.charts import Chart, Line, percentile
 from trimtab.console.words import count, span, usd
-from trimtab.store import MinuteSums, RunTimes
-from trimtab.store.traffic import BOUNDS
+from trimtab.store import BOUNDS, MinuteSums, RunTimes
 
 MINUTES = 60
 _LATELY = 5
@@ -67,7 +66,7 @@ def hour_of(rows: Sequence[MinuteSums], runs: RunTimes, until: int, most: int) -
         recalled=sum(row.calls for row in rows if row.answered_by == "recall"),
         decided=sum(row.calls for row in rows if row.answered_by == "controller"),
         nanodollars=sum(row.nanodollars for row in rows),
-        endpoints=_endpoints(answered),
+        endpoints=endpoints_of(rows),
         charts=_charts(rows, answered, whole, since, until),
         sampled=sampled,
     )
@@ -85,10 +84,11 @@ def _rank(values: Sequence[float], part: float) -> float | None:
     return ordered[min(len(ordered) - 1, int(part * len(ordered)))] if ordered else None
 
 
-def _endpoints(rows: Sequence[MinuteSums]) -> list[EndpointHour]:
+def endpoints_of(rows: Sequence[MinuteSums]) -> list[EndpointHour]:
+    """What each endpoint's calls come to, by name; those that we refused are nobody's."""
     named: dict[str, list[MinuteSums]] = defaultdict(list)
     for row in rows:
-        if row.endpoint:
+        if row.endpoint and row.status != "refused":
             named[row.endpoint].append(row)
     return [_endpoint(name, named[name]) for name in sorted(named)]
 

@@ -79,7 +79,7 @@ def bar_of(fall: Fall, whole: float) -> Markup:
     scale = _WIDE / whole if whole > 0 else 0.0
     x = min(fall.begin * scale, _WIDE - _LEAST)
     wide = max(_LEAST, min(fall.seconds * scale, _WIDE - x))
-    tone = "critical" if fall.critical else ("fill2" if fall.node is None else "fill1")
+    tone = "fill2" if fall.node is None else ("critical" if fall.critical else "fill1")
     return Markup(
         '<svg class="bar" viewBox="0 0 1000 10" preserveAspectRatio="none" aria-hidden="true">'
         '<rect class="ground" width="1000" height="10"/>'

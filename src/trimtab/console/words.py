@@ -46,7 +46,10 @@ def when(moment: float | None) -> Markup:
     """A moment in UTC, as an element that says which."""
     if moment is None:
         return Markup("–")
-    at = datetime.fromtimestamp(moment, UTC)
+    try:
+        at = datetime.fromtimestamp(moment, UTC)
+    except (OverflowError, ValueError, OSError):
+        return Markup("beyond the calendar")
     return Markup('<time datetime="{}">{}</time>').format(at.isoformat(), at.strftime("%Y-%m-%d %H:%M:%S"))
 
 

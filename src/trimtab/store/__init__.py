@@ -5,6 +5,7 @@ from trimtab.store import (
     calls,
     controllers,
     costs,
+    drawn,
     entries,
     histories,
     keys,
@@ -35,6 +36,7 @@ from trimtab.store import (
 )
 from trimtab.store.apply import bury
 from trimtab.store.audit import AuditRow
+from trimtab.store.calls import PromptRow
 from trimtab.store.controllers import ControllerAction, ControllerState, EventRow, StateRow
 from trimtab.store.costs import (
     CompletionField,
@@ -45,9 +47,11 @@ from trimtab.store.costs import (
     cost_sums,
 )
 from trimtab.store.database import Database, url_of
+from trimtab.store.drawn import DrawnRun
 from trimtab.store.histories import FactsRow, HistoryRow, Lane, OtherRow, Place, SpentRow
 from trimtab.store.journal import EndRecord, Journal, RecallRecord
-from trimtab.store.meters import Ask, Grant
+from trimtab.store.keys import KeyRow
+from trimtab.store.meters import Ask, Grant, MeterRow
 from trimtab.store.migrate import migrate
 from trimtab.store.processes import Fenced
 from trimtab.store.recover import bury_silent, recover_journals
@@ -58,7 +62,7 @@ from trimtab.store.sessions import SessionRow
 from trimtab.store.spend import SpendField, SpendSelection, SpendSums
 from trimtab.store.statements import Statements
 from trimtab.store.tallies import TallyMode, TallyRow
-from trimtab.store.traffic import MinuteSums
+from trimtab.store.traffic import BOUNDS, MinuteSums
 from trimtab.store.workflow_assistants import AssistantRow
 from trimtab.store.workflow_backlog import BacklogRows, WaitingRow
 from trimtab.store.workflow_checkpoints import CheckpointMark, CheckpointRow
@@ -80,6 +84,7 @@ __all__ = [
     "AskedRow",
     "AssistantRow",
     "AuditRow",
+    "BOUNDS",
     "BacklogRows",
     "CheckpointMark",
     "CheckpointRow",
@@ -93,6 +98,7 @@ __all__ = [
     "CronRow",
     "Cursor",
     "Database",
+    "DrawnRun",
     "DuePlace",
     "EndRecord",
     "Event",
@@ -106,13 +112,16 @@ __all__ = [
     "Hosting",
     "ItemRow",
     "Journal",
+    "KeyRow",
     "Lane",
     "Limits",
+    "MeterRow",
     "MinuteSums",
     "OtherRow",
     "Place",
     "PlaceLimits",
     "Progress",
+    "PromptRow",
     "QuestionPlace",
     "QuestionQuery",
     "QuestionRow",
@@ -151,6 +160,7 @@ __all__ = [
     "controllers",
     "cost_sums",
     "costs",
+    "drawn",
     "entries",
     "histories",
     "key_of",

@@ -1,12 +1,21 @@
 """Calls: one row each, with decision and attempts as JSON beside the columns that are queried."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, delete, select
+from sqlalchemy import Connection, Row, case, delete, func, null, select
 
-from trimtab.core import AttemptRecord, Attribution, Call, CallRecord, ControllerDecision, Decision, Usage
+from trimtab.core import (
+    AttemptRecord,
+    Attribution,
+    Call,
+    CallRecord,
+    ControllerDecision,
+    Decision,
+    Surface,
+    Usage,
+)
 from trimtab.store import traffic
 from trimtab.store.bulk import insert_rows
 from trimtab.store.schema import call
@@ -16,6 +25,20 @@ _decision = msgspec.json.Decoder(Decision)
 _controllers = msgspec.json.Decoder(tuple[ControllerDecision, ...])
 _attempts = msgspec.json.Decoder(tuple[AttemptRecord, ...])
 _CONTENT = ("request", "reply")
+_TALKS = ("chat", "messages", "responses")
+
+
+class PromptRow(msgspec.Struct, frozen=True):
+    """What a model was sent and said in a call. `request_bytes` is 0 where content is not kept; `request` and `reply`
+    are empty then, and where they are longer than was asked for."""
+
+    workflow: str
+    surface: Surface
+    input_tokens: int
+    cached_tokens: int
+    request_bytes: int
+    request: bytes
+    reply: bytes
 
 
 def row_of(record: CallRecord) -> dict[str, object]:
@@ -76,6 +99,24 @@ def find_with_content(connection: Connection, tenant: str, run: str, id: str) ->
     mine = (call.c.id == id) & (call.c.run == run) & (call.c.tenant == tenant)
     row = connection.execute(select(*call.c).where(mine)).first()
     return None if row is None else _record(row)
+
+
+def prompts_of_run(
+    connection: Connection, tenant: str, run: str, named: Mapping[str, str], most: int, most_bytes: int
+) -> list[PromptRow]:
+    """The first `most` of a run's calls that models answered in conversations, with contents of at most `most_bytes`
+    each. `named` narrows by step, model or endpoint."""
+    contents = [
+        case((func.length(call.c[name]) <= most_bytes, call.c[name]), else_=null()) for name in _CONTENT
+    ]
+    size = func.coalesce(func.length(call.c.request), 0)
+    columns = [call.c[name] for name in ("workflow", "surface", "input_tokens", "cached_tokens")]
+    mine = (call.c.run == run) & (call.c.tenant == tenant) & (call.c.answered_by == "model")
+    said = (call.c.status == "ok") & (call.c.input_tokens > 0) & call.c.surface.in_(_TALKS)
+    statement = select(*columns, size, *contents).where(mine, said)
+    statement = statement.where(*[call.c[name] == value for name, value in named.items()])
+    rows = connection.execute(statement.order_by(call.c.at, call.c.id).limit(most))
+    return [PromptRow(*row[:5], row[5] or b"", row[6] or b"") for row in rows]
 
 
 def which_exist(connection: Connection, ids: Sequence[str]) -> set[str]:

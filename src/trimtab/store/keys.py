@@ -38,6 +38,16 @@ def everyone(connection: Connection, tenant: str | None = None) -> Sequence[KeyR
     return [_key(tuple(row)) for row in connection.execute(statement)]
 
 
+def page(connection: Connection, tenant: str | None, limit: int, before: str = "") -> Sequence[KeyRow]:
+    """At most `limit` keys, newest first: of a tenant or of all, before one by its id."""
+    statement = select(*[api_key.c[name] for name in KeyRow.__struct_fields__]).order_by(api_key.c.id.desc())
+    if tenant is not None:
+        statement = statement.where(api_key.c.tenant == tenant)
+    if before:
+        statement = statement.where(api_key.c.id < before)
+    return [_key(tuple(row)) for row in connection.execute(statement.limit(limit))]
+
+
 def by_digest(connection: Connection, digest: str) -> KeyRow | None:
     """The key with this digest."""
     columns = [api_key.c[name] for name in KeyRow.__struct_fields__]

@@ -86,18 +86,20 @@ class Keyring:
         return facts
 
     async def _open_slowly(self, key: str, loopback: bool) -> KeyFacts:
-        if not self._locked:
-            if loopback:
-                return LOCAL
+        if not self._locked and loopback:
+            return LOCAL
+        if not key and self._locked:
+            raise Unauthenticated("no API key: send `Authorization: Bearer <key>` (or `x-api-key`)")
+        digest = digest_of(key)
+        # The first key may just have been made, by another process.
+        facts = (self._known.get(digest) or await self._look_up(digest)) if key else None
+        if facts is None and not self._locked:
             raise Unauthenticated(
                 "no key is configured, so only loopback is served; make one with `trimtab keys create`"
             )
-        if not key:
-            raise Unauthenticated("no API key: send `Authorization: Bearer <key>` (or `x-api-key`)")
-        digest = digest_of(key)
-        facts = self._known.get(digest) or await self._look_up(digest)
         if facts is None:
             raise Unauthenticated("unknown or revoked API key")
+        self._locked = True
         # Known from now on, so that the next refresh sees it go when it is revoked.
         self._known[digest] = self._by_key[key] = facts
         return facts

@@ -17,7 +17,7 @@ from trimtab.workflows.forks import Forks, ForkTerms
 from trimtab.workflows.graphs import HostedGraph, load_graph
 from trimtab.workflows.host import Host
 from trimtab.workflows.housekeeping import Housekeeping
-from trimtab.workflows.inbox import Inbox
+from trimtab.workflows.inbox import Inbox, Verb
 from trimtab.workflows.items import TenantStore
 from trimtab.workflows.likeness import Embed
 from trimtab.workflows.order import CommandTerms, Multitask, Order, RunConfig, RunTerms, RunWishes, StreamMode
@@ -65,6 +65,7 @@ __all__ = [
     "TenantStore",
     "Threads",
     "UnsureSteps",
+    "Verb",
     "cancel_run",
     "default_id",
     "facts_text",

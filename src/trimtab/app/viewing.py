@@ -1,0 +1,101 @@
+"""Serves the console alone, on a store that gateways elsewhere write to: what `trimtab console` does."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from functools import partial
+
+import uvloop
+from starlette.applications import Starlette
+from starlette.responses import RedirectResponse
+from starlette.routing import Route
+
+from trimtab.app.seats import HouseSeats
+from trimtab.app.serve import begin, server_of
+from trimtab.app.store import controller_folder, database_for
+from trimtab.app.whatif import what_if_policy
+from trimtab.config import Loaded
+from trimtab.console import ROOT, Acts, Premises, Reader, Sheets, console_routes
+from trimtab.core import IdSource, SystemClock
+from trimtab.store import Database, migrate
+from trimtab.tenants import Keyring
+
+_DRAIN_SECONDS = 3.0
+
+
+def view(loaded: Loaded, announce: Callable[[str], None]) -> None:
+    """Serve the console until SIGTERM or SIGINT. Raises ConfigError, StoreUnavailable."""
+    uvloop.run(_view(loaded, announce))
+
+
+async def _view(loaded: Loaded, announce: Callable[[str], None]) -> None:
+    settings, ending = loaded.settings.server, asyncio.Event()
+    async with _pages(loaded, ending) as pages:
+        server = server_of(pages, settings.host, settings.port, _DRAIN_SECONDS)
+
+        def stop() -> None:
+            ending.set()
+            server.force_exit = server.should_exit
+            server.should_exit = True
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop)
+        running = await begin(server)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        announce(f"http://{settings.host}:{port}{ROOT}")
+        await running
+
+
+@asynccontextmanager
+async def _pages(loaded: Loaded, ending: asyncio.Event) -> AsyncIterator[Starlette]:
+    database, clock = database_for(loaded), SystemClock()
+    reader = Reader(database)
+    try:
+        await asyncio.to_thread(migrate, database)
+        keyring = Keyring(database, clock)
+        await keyring.load()
+        premises = Premises(
+            loaded=loaded,
+            database=database,
+            clock=clock,
+            ids=IdSource(),
+            keyring=keyring,
+            reader=reader,
+            sheets=Sheets(),
+            fresh=_nothing,
+            closing=ending.is_set,
+            controllers=controller_folder(loaded.settings),
+            acts=_acts(database),
+            trial=partial(what_if_policy, loaded.settings, database) if loaded.settings.endpoint else None,
+            seats=HouseSeats(loaded.settings, database, clock),
+        )
+        home = Route("/", lambda request: RedirectResponse(ROOT))
+        async with _kept_up(keyring.run()):
+            yield Starlette(routes=[home, *console_routes(premises)])
+    finally:
+        reader.close()
+        await asyncio.to_thread(database.close)
+
+
+@asynccontextmanager
+async def _kept_up(work: Coroutine[object, object, None]) -> AsyncIterator[None]:
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def _nothing() -> None:
+    """What calls wrote, their own processes bring into the store."""
+
+
+def _acts(database: Database) -> Acts | None:
+    try:
+        from trimtab.app.acts import StoreActs
+        from trimtab.workflows import Inbox
+    except ModuleNotFoundError:
+        return None
+    return StoreActs(database, Inbox(database))
