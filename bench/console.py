@@ -24,7 +24,7 @@ from urllib.parse import urlencode
 
 from bench.console_rest import Postgres
 from bench.console_store import Filled, filled
-from bench.console_tabs import tabs
+from bench.console_tabs import cookie_of, tabs
 from bench.processes import Fleet
 from bench.upstream import await_port, free_port
 from trimtab.console import ROOT
@@ -42,14 +42,7 @@ class Browser:
 
     def __init__(self, port: int, key: str) -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-        self._headers: dict[str, str] = {}
-        form = {"content-type": "application/x-www-form-urlencoded"}
-        self._connection.request("POST", f"{ROOT}/sign-in", urlencode({"key": key}), form)
-        answer = self._connection.getresponse()
-        answer.read()
-        if answer.status != 303:
-            raise SystemExit(f"signing in was answered {answer.status}")
-        self._headers["cookie"] = (answer.getheader("set-cookie") or "").partition(";")[0]
+        self._headers = {"cookie": cookie_of(port, key)}
 
     def get(self, path: str) -> tuple[int, bytes, float]:
         """Status, body, and seconds until it was there."""
@@ -114,7 +107,7 @@ def _names(store: sqlite3.Connection) -> dict[str, str]:
             "tenant",
             "run",
             "user",
-        ): "SELECT tenant, id, user FROM run ORDER BY started_at DESC LIMIT 1 OFFSET 5000",
+        ): "SELECT tenant, id, user FROM run ORDER BY started_at DESC LIMIT 1 OFFSET 500",
         ("long_tenant", "long"): "SELECT tenant, id FROM run ORDER BY calls DESC LIMIT 1",
         (
             "asker",
@@ -193,7 +186,7 @@ def _marked(value: float, most: float, form: str) -> str:
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--calls", type=int, default=1_000_000)
+    parser.add_argument("--calls", type=int, default=1_000_000, help="30,000 or more")
     parser.add_argument(
         "--store", type=Path, help="folder that is filled, or used where it is filled already"
     )

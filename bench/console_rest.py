@@ -28,6 +28,7 @@ from trimtab.store import (
     entries,
     keys,
     migrate,
+    sums,
     tallies,
     url_of,
     workflow_questions,
@@ -169,6 +170,7 @@ def _tools(connection: Connection, whos: Sequence[Attribution], now: float, draw
             )  # fmt: skip
         )
     entries.insert_entries(connection, lines)
+    sums.add(connection, (), lines)
 
 
 class Postgres:

@@ -83,7 +83,7 @@ def tabs(rounds: int, seconds: float) -> Iterator[str]:
         child = fleet.start("trimtab", target.command, _GATEWAY_CORE, target.env)
         way, _ = first_answer(target, child, time.monotonic() + START_SECONDS)
         port = urlsplit(way.url).port or 0
-        watching = Tabs(port, _cookie(port, told.key))
+        watching = Tabs(port, cookie_of(port, told.key))
         closed_loop(way, child.pid, _WARM_SECONDS, _LOAD_CORE, fleet.folder)
         pairs = [_pair(at, way, child.pid, watching, fleet.folder, seconds) for at in range(rounds)]
     yield from _told(pairs, watching)
@@ -102,11 +102,15 @@ def _pair(
     return found[False], found[True]
 
 
-def _cookie(port: int, key: str) -> str:
+def cookie_of(port: int, key: str) -> str:
+    """What a key is exchanged for at the door. Raises SystemExit where it is not taken."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     form = {"content-type": "application/x-www-form-urlencoded"}
     connection.request("POST", f"{ROOT}/sign-in", urlencode({"key": key}), form)
-    return (connection.getresponse().getheader("set-cookie") or "").partition(";")[0]
+    answer = connection.getresponse()
+    if answer.status != 303:
+        raise SystemExit(f"signing in was answered {answer.status}")
+    return (answer.getheader("set-cookie") or "").partition(";")[0]
 
 
 def _told(pairs: list[tuple[tuple[float, float], tuple[float, float]]], watching: Tabs) -> Iterator[str]:

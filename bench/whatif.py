@@ -46,7 +46,7 @@ from trimtab.core import (
 from trimtab.pool import Pool
 from trimtab.routing import sticky_unit
 from trimtab.simulation.whatif import Replay, Trial, markdown, report_of
-from trimtab.store import Database, Selection, calls, entries, migrate, runs, url_of
+from trimtab.store import Database, Selection, calls, entries, migrate, runs, sums, url_of
 from trimtab.traces import completed_at
 
 SEED = 7
@@ -162,8 +162,9 @@ def keep(
     """Rows of one chunk."""
     records = [record for record, _ in chunk]
     calls.insert_calls(connection, records)
-    entries.insert_entries(connection, [entry for _, entry in chunk if entry is not None])
-    runs.touch(connection, records)
+    lines = [entry for _, entry in chunk if entry is not None]
+    entries.insert_entries(connection, lines)
+    sums.add(connection, records, lines)
     runs.record_outcomes(connection, said)
 
 

@@ -14,6 +14,14 @@ from trimtab.store import Database, url_of, workflow_runs
 from trimtab.tenants import create_key
 from workflows.made import lay_question, lay_run
 
+ENDPOINT = """
+[[endpoint]]
+name = "main"
+url = "http://127.0.0.1:9/v1"
+models = ["m"]
+price = { input = 1.0, output = 2.0 }
+"""
+
 
 @pytest.fixture
 def store(tmp_path, fresh_database):
@@ -28,7 +36,7 @@ def store(tmp_path, fresh_database):
         lay_question(connection, "r1", id="q1")
 
     database.transact(lay)
-    (tmp_path / "trimtab.toml").write_text(f'[server]\ndata = "{data}"\n')
+    (tmp_path / "trimtab.toml").write_text(f'[server]\ndata = "{data}"\n{ENDPOINT}')
     yield database
     database.close()
 
@@ -93,3 +101,23 @@ def test_pages_of_the_house_show_what_the_store_knows(console, store):
         status, page, _ = get(port, f"/console{path}")
         assert status == 200, path
         assert "open: no key is configured" in page
+    # Each page knows prices in its own shape, whichever was asked for them first.
+    assert "$1.00" in get(port, "/console/endpoints")[1]
+    assert re.search(r"<option[^>]*>m</option>", get(port, "/console/costs")[1])
+
+
+def test_a_database_of_another_version_is_left_alone(tmp_path):
+    (tmp_path / "trimtab.toml").write_text(f'[server]\ndata = "{tmp_path / "data"}"\n')
+    command = [
+        sys.executable,
+        "-m",
+        "trimtab",
+        "console",
+        "-c",
+        str(tmp_path / "trimtab.toml"),
+        "--port",
+        "0",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert "has no tables yet; `trimtab serve` of this version brings it up to date" in done.stderr

@@ -177,7 +177,7 @@ async def test_people_act_by_clicks(served, browser, script):
         await seen.sign_in(key)
         await page.click("text=Inbox")
         await page.click("main table a")
-        await page.fill("input[name=reason]", "fine by me")
+        await page.fill("textarea[name=reason]", "fine by me")
         await page.click("button:has-text('Approve')")
         assert "answered" in await page.inner_text("main")
         run = await over(served, served.waiting.id)

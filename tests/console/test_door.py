@@ -1,5 +1,6 @@
 """The front door: cookies for keys, roles, tokens on forms, headers on everything, nothing for strangers."""
 
+import asyncio
 import re
 
 import pytest
@@ -173,3 +174,55 @@ async def test_a_form_that_is_too_large_is_refused(house, guests):
     guest = await guests(house, "viewer")
     answer = await guest.act("/console/sign-out", {"more": "x" * (1 << 20)})
     assert answer.status == 413
+
+
+@pytest.mark.parametrize("host", ["[", "[::1", "a b", "localhost.evil.example", ""])
+async def test_hosts_that_cannot_be_read_are_nobodys(house, guests, host):
+    answer = await (await guests(house)).get("/console", host=host)
+    assert answer.status == 401
+
+
+@pytest.mark.parametrize("origin", ["http://[", "null", "://"])
+async def test_origins_that_cannot_be_read_are_foreign(house, guests, origin):
+    key = await house.key()
+    answer = await (await guests(house)).send("/console/sign-in", {"key": key}, origin=origin)
+    assert answer.status == 403
+
+
+async def test_a_token_that_is_no_plain_text_is_refused(house, guests):
+    guest = await guests(house, "viewer")
+    assert (await guest.send("/console/sign-out", {"token": "é" * 64})).status == 403
+
+
+async def test_a_slash_too_many_leads_to_the_console(house, guests):
+    answer = await (await guests(house, "viewer")).get("/console/")
+    assert (answer.status, answer.headers["location"]) == (307, "/console")
+
+
+@pytest.mark.parametrize("ends", ["sign-out", "revoked"])
+async def test_a_live_page_ends_with_its_session_and_its_key(house, guests, ends):
+    from trimtab.store import keys
+
+    guest = await guests(house, "viewer")
+    async with guest.session.get(f"{guest.url}/console/live/now") as stream:
+        await stream.content.readuntil(b"\n\n")
+        if ends == "revoked":
+            (row,) = house.house.database.transact(keys.everyone)
+            house.house.database.transact(lambda c: keys.revoke(c, row.id, 1.0))
+            await house.house.keyring.load()
+        else:
+            await guest.act("/console/sign-out", {})
+        async with asyncio.timeout(8):
+            assert not stream.content.at_eof()
+            while await stream.content.readline():
+                pass
+
+
+async def test_a_live_page_does_not_hold_up_the_end_of_the_process(house, guests):
+    guest = await guests(house)
+    async with guest.session.get(f"{guest.url}/console/live/now") as stream:
+        await stream.content.readuntil(b"\n\n")
+        house.house.draining = True
+        async with asyncio.timeout(5):
+            while await stream.content.readline():
+                pass

@@ -11,8 +11,9 @@ from gateway.served import ask, endpoint
 from trimtab.console.arms import LEAST_RUNS, experiments_of, mixture_of, points_of, wilson
 from trimtab.console.frontier import plane_of
 from trimtab.console.reports import read_shelf
-from trimtab.core import Attribution, Call, Decision, OutcomeRecord, Plan, PlannedAttempt
-from trimtab.evaluation import Interval, Line, Report
+from trimtab.core import Attribution, Call, Decision, Offer, OutcomeRecord, Price, Rates
+from trimtab.evaluation import Interval, Line, Plane, PlanePoint, Report, draw_plane
+from trimtab.routing import build_policy
 from trimtab.store import DrawnRun, runs
 
 LOT = """
@@ -55,11 +56,14 @@ async def lots(served, many, tenant=None, workflow="triage", completed=lambda nu
 def drawn_run(
     number, model, completed=True, weight="1", nanodollars=1_000, task="", policy="lot", first=None
 ):
-    """A run as the store tells of it; `first`: the plan's first model, where the drawn one was not available."""
-    plan = [PlannedAttempt("near", model, reason=f"weight {weight}")]
-    plan = [PlannedAttempt("near", first, reason="fallback"), *plan] if first else plan
+    """A run as the store tells of it, planned as the policy plans; `first`: the model that was tried instead, where the
+    drawn one was down."""
+    offers = [Offer("near", model, Price((Rates(1, 1),)), 10, 20, available=first is None)]
+    if first:
+        offers.append(Offer("near", first, Price((Rates(1, 1),)), 10, 20))
     call = Call("c", 0.0, "chat", "any", Attribution("acme", "r"), 10, 10)
-    decision = msgspec.json.encode(Decision(policy, call, (), 0.5, Plan(tuple(plan))))
+    plan = build_policy("weighted", {"weights": {model: float(weight)}}).choose(call, tuple(offers), 0.5)
+    decision = msgspec.json.encode(Decision(policy, call, (), 0.5, plan))
     return DrawnRun("acme", f"r{number}", task, 1e9 - number, completed, nanodollars, 0, policy, decision)
 
 
@@ -235,6 +239,16 @@ def test_a_completed_run_pays_for_those_that_failed():
     assert points_of([arm])[0].cost == 4.0
 
 
+def test_an_interval_is_drawn_whole():
+    point = PlanePoint("small", 1.0, 0.5, "single", 0.2, 0.9)
+    other = PlanePoint("large", 2.0, 0.55, "single")
+    drawing = draw_plane(Plane("t", (point, other)))
+    top, bottom = map(float, re.search(r'class="bar" d="M[\d.]+ ([\d.]+)V([\d.]+)"', drawing).groups())
+    ticks = dict(re.findall(r'y="([\d.]+)" text-anchor="end">(\d+) %', drawing))
+    by_share = {int(share): float(place) - 4 for place, share in ticks.items()}
+    assert min(top, bottom) <= by_share[80] < by_share[30] <= max(top, bottom)
+
+
 def test_a_model_that_completed_nothing_has_no_point():
     (arm,) = experiments_of([drawn_run(number, "small", completed=False) for number in range(50)])[0].arms
     assert not arm.drawn
@@ -304,3 +318,20 @@ async def test_the_drawings_policy_lets_its_own_style_in_and_nothing_else(lotter
     answer = await (await guests(lottery)).get("/console/frontier.svg?workflow=triage")
     policy = answer.headers["content-security-policy"]
     assert re.fullmatch(r"default-src 'none'; style-src 'sha256-[\w+/=]{44}'; frame-ancestors 'none'", policy)
+
+
+def test_a_model_that_was_down_for_a_while_keeps_its_arm():
+    drawn = [drawn_run(number, "ab"[number % 2], first="c" if number == 5 else None) for number in range(200)]
+    (found,) = experiments_of(drawn)
+    assert {arm.name: arm.runs for arm in found.arms} == {"a": 100, "b": 100}
+    assert not found.reweighted
+
+
+@pytest.mark.parametrize(("newest", "oldest"), [("abc", "ab"), ("ab", "abc")], ids=["one came", "one went"])
+def test_runs_of_another_set_of_models_are_of_another_time(newest, oldest):
+    drawn = [drawn_run(number, newest[number % len(newest)]) for number in range(300)]
+    drawn += [drawn_run(300 + number, oldest[number % len(oldest)]) for number in range(300)]
+    (found,) = experiments_of(drawn)
+    assert {arm.name for arm in found.arms} == set(newest)
+    assert 290 <= sum(arm.runs for arm in found.arms) <= 310
+    assert found.reweighted

@@ -77,6 +77,11 @@ async def test_a_filter_in_the_url_narrows_the_list(house, guests, query, count)
         ("seconds_to=-1", "seconds_to is a number from 0 on"),
         ("since=yesterday", "write a span (90m, 24h, 7d) or a date"),
         ("after=bm90IG91cnM=", "`after` is not where a page of ours ended"),
+        (
+            "after=WzEwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMCwiYSIsImIiXQ==",
+            "`after` is not where a page of ours ended",
+        ),
+        ("after=WzEsIlx1MDAwMGEiLCJiIl0=", "`after` is not where a page of ours ended"),
         ("sort=best", "sort is one of newest"),
         ("user=%00", "user has a NUL character"),
     ],
@@ -291,3 +296,28 @@ async def test_queued_runs_are_listed_by_state_before_their_first_call(hosting, 
     shown = await guest.get("/console/run?id=early")
     assert "no model call yet" in words(shown)
     assert json.dumps("early") not in words(shown)
+
+
+async def test_a_run_that_is_too_long_to_draw_says_so(house, guests, monkeypatch):
+    from trimtab.console import run as run_page
+
+    monkeypatch.setattr(run_page, "_MOST_CALLS", 2)
+    keep(house.house.database, *[call(f"c{number}", at=float(number)) for number in range(3)])
+    answer = await (await guests(house, "viewer")).get("/console/run?id=r1")
+    assert "With 3 calls it is too long to draw" in words(answer)
+
+
+async def test_an_act_that_cannot_be_noted_is_not_done(hosting, guests, monkeypatch):
+    from trimtab.core.errors import StoreUnavailable
+
+    served = await hosting("asking")
+    run = await asked(served)
+    guest = await guests(served, "operator")
+    form = {"tenant": "acme", "id": run.id, "token": await guest.token()}
+
+    def broken(connection, row):
+        raise StoreUnavailable("the disk is full")
+
+    monkeypatch.setattr(audit, "add", broken)
+    assert (await guest.send("/console/run/cancel", form)).status == 503
+    assert (await served.house.workflows.find(run.id)).state == "waiting"

@@ -15,6 +15,7 @@ from trimtab.store import (
     entries,
     runs,
     spend,
+    sums,
     traffic,
 )
 from trimtab.store.migrate import migrate
@@ -53,13 +54,17 @@ def amounts(rows):
     return {row.fields: tuple(getattr(row, name) for name in AMOUNTS) for row in rows}
 
 
+def keep_new(connection, lines):
+    sums.add(connection, (), entries.insert_new_entries(connection, lines))
+
+
 @pytest.fixture
 def filled(database):
     lines = list(some_lines(1))
     for at in range(0, len(lines), 37):
         # What is written again is not summed again.
-        database.transact(lambda c, at=at: entries.insert_new_entries(c, lines[max(0, at - 20) : at + 37]))
-    database.transact(lambda c: entries.insert_entries(c, list(some_lines(2))))
+        database.transact(lambda c, at=at: keep_new(c, lines[max(0, at - 20) : at + 37]))
+    keep(database, *some_lines(2))
     return database
 
 
@@ -90,9 +95,13 @@ def test_a_selection_of_days_and_names_is_what_its_entries_come_to(filled):
     assert told == amounts(filled.transact(lambda c: cost_sums(c, ("model",), theirs)))
 
 
-def test_users_are_not_summed_by_step(filled):
-    with pytest.raises(ValueError, match="users are not summed by step"):
-        filled.transact(lambda c: spend.spend_sums(c, ("user", "step"), ALL))
+def test_users_steps_and_endpoints_are_not_summed_together(filled):
+    for by, said in (
+        (("user", "step"), "users are not summed by step"),
+        (("step", "endpoint"), "steps are not summed by endpoint"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            filled.transact(lambda c, by=by: spend.spend_sums(c, by, ALL))
 
 
 def test_runs_know_what_their_entries_come_to(filled):
@@ -167,3 +176,20 @@ def _downgrade(database, revision):
         assert not connection.execute(text("SELECT 1 FROM alembic_version WHERE version_num = '0005'")).all()
 
     database.transact(work)
+
+
+def test_a_run_that_was_deleted_and_is_charged_late_costs_all_its_entries(database):
+    record = call("c1", run="old")
+    keep(database, record, paid(record, 1_000))
+    database.transact(lambda c: runs.remove(c, [("acme", "old")], float("inf")))
+    keep(database, entry("late", 7, at=9.0, run="old"))
+    (run,) = database.transact(lambda c: runs.newest(c, Selection(), Standing(), None, 9))
+    assert (run.nanodollars, run.calls) == (1_007, 0)
+
+
+def test_what_is_charged_or_said_late_does_not_stretch_a_run(database):
+    record = call("c1", at=1.0, seconds=2.0)
+    keep(database, record)
+    keep(database, entry("tool", 7, at=500.0, kind="tool"), outcome(1.0, at=600.0))
+    (run,) = database.transact(lambda c: runs.newest(c, Selection(), Standing(), None, 9))
+    assert (run.seconds, run.nanodollars, run.reward) == (2.0, 7, 1.0)

@@ -3,7 +3,7 @@
 import json
 
 from trimtab.core import AttemptRecord, Attribution, Call, CallRecord, Entry, OutcomeRecord, Usage
-from trimtab.store import calls, entries, runs
+from trimtab.store import calls, entries, runs, sums
 
 START = 1_760_000_000.25
 
@@ -74,9 +74,10 @@ def keep(database, *records):
 
     def work(connection):
         made = [each for each in records if isinstance(each, CallRecord)]
+        lines = [each for each in records if isinstance(each, Entry)]
         calls.insert_calls(connection, made)
-        runs.touch(connection, made)
-        entries.insert_entries(connection, [each for each in records if isinstance(each, Entry)])
+        entries.insert_entries(connection, lines)
+        sums.add(connection, made, lines)
         runs.record_outcomes(connection, [each for each in records if isinstance(each, OutcomeRecord)])
 
     database.transact(work)

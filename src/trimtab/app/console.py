@@ -36,7 +36,11 @@ class LazyConsole:
         if self._building is None:
             # In a thread: what the pages need takes a moment to load, and calls are to go on meanwhile.
             self._building = asyncio.ensure_future(asyncio.to_thread(self._build))
-        pages = await asyncio.shield(self._building)
+        try:
+            pages = await asyncio.shield(self._building)
+        except Exception:
+            self._building = None  # whoever looks next tries again
+            raise
         await pages(scope, receive, send)
 
     def _build(self) -> ASGIApp:

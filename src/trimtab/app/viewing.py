@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 
@@ -18,7 +18,7 @@ from trimtab.app.whatif import what_if_policy
 from trimtab.config import Loaded
 from trimtab.console import ROOT, Acts, Premises, Reader, Sheets, console_routes
 from trimtab.core import IdSource, SystemClock
-from trimtab.store import Database, migrate
+from trimtab.store import Database, require_head
 from trimtab.tenants import Keyring
 
 _DRAIN_SECONDS = 3.0
@@ -52,7 +52,7 @@ async def _pages(loaded: Loaded, ending: asyncio.Event) -> AsyncIterator[Starlet
     database, clock = database_for(loaded), SystemClock()
     reader = Reader(database)
     try:
-        await asyncio.to_thread(migrate, database)
+        await asyncio.to_thread(require_head, database)
         keyring = Keyring(database, clock)
         await keyring.load()
         premises = Premises(
@@ -71,21 +71,13 @@ async def _pages(loaded: Loaded, ending: asyncio.Event) -> AsyncIterator[Starlet
             seats=HouseSeats(loaded.settings, database, clock),
         )
         home = Route("/", lambda request: RedirectResponse(ROOT))
-        async with _kept_up(keyring.run()):
+        async with asyncio.TaskGroup() as group:
+            keeping = group.create_task(keyring.run())
             yield Starlette(routes=[home, *console_routes(premises)])
+            keeping.cancel()
     finally:
         reader.close()
         await asyncio.to_thread(database.close)
-
-
-@asynccontextmanager
-async def _kept_up(work: Coroutine[object, object, None]) -> AsyncIterator[None]:
-    task = asyncio.create_task(work)
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
 
 
 async def _nothing() -> None:
@@ -96,6 +88,8 @@ def _acts(database: Database) -> Acts | None:
     try:
         from trimtab.app.acts import StoreActs
         from trimtab.workflows import Inbox
-    except ModuleNotFoundError:
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("trimtab"):
+            raise
         return None
     return StoreActs(database, Inbox(database))

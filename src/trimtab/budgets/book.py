@@ -22,8 +22,10 @@ def _value(scope: str, who: Attribution) -> str:
 
 
 def quoted(text: str) -> str:
-    """A part of a meter's id: clients choose users and runs, and must not reach another's meter with a slash."""
-    return text.replace("%", "%25").replace("/", "%2F") if "/" in text or "%" in text else text
+    """A part of a meter's id: clients choose users and runs, and must not reach another's meter by a slash or bar."""
+    if "/" in text or "%" in text or "|" in text:
+        return text.replace("%", "%25").replace("/", "%2F").replace("|", "%7C")
+    return text
 
 
 class _Limit:

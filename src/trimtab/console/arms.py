@@ -28,11 +28,13 @@ from trimtab.store import DrawnRun
 LEAST_RUNS = 30
 _LEAST_TASKS = 30
 _REPEATS = (4, 2)
-_TIMES = 1_000
+_TIMES = 400
 _STEPS = 12
 _Z = 1.959964
 _NANO = 1e9
-_DRAWN = "weight "
+_DRAWN, _DOWN = "weight ", ", unavailable"
+# An arm that is missed in so many times its turns was not drawn among then: by chance once in 10^8 times.
+_MISSED_TURNS = 20
 
 
 class Arm(msgspec.Struct, frozen=True):
@@ -103,7 +105,7 @@ def _experiment(policy: str, runs: Sequence[DrawnRun]) -> Experiment | None:
     told = [drawn for run in runs if (drawn := _drawn(run)) is not None]
     weights: dict[str, str] = {}
     # Runs under other weights are of another time: a model that got more of the later tasks cannot be compared.
-    kept = list(takewhile(partial(_same_weight, weights), told))
+    kept = _together(list(takewhile(partial(_same_weight, weights), told)))
     if not kept:
         return None
     by_model: dict[str, list[DrawnRun]] = defaultdict(list)
@@ -125,13 +127,27 @@ def _drawn(run: DrawnRun) -> _Drawn | None:
     except msgspec.MsgspecError:
         return None
     found = next((each for each in attempts if each.reason.startswith(_DRAWN)), None)
-    if found is None or found.reason == f"{_DRAWN}0":
+    weight = "" if found is None else found.reason.removesuffix(_DOWN)
+    if found is None or weight == f"{_DRAWN}0":
         return None
-    return _Drawn(run, found.model, found.reason)
+    return _Drawn(run, found.model, weight)
 
 
 def _same_weight(weights: dict[str, str], drawn: _Drawn) -> bool:
     return weights.setdefault(drawn.model, drawn.weight) == drawn.weight
+
+
+def _together(drawn: list[_Drawn]) -> list[_Drawn]:
+    """Of runs, the latest first, those of the time in which the same models were drawn among."""
+    for model, count in Counter(each.model for each in drawn).items():
+        places = [place for place, each in enumerate(drawn) if each.model == model]
+        newest, oldest = places[0], places[-1]
+        turn = (oldest - newest + 1) / count
+        if newest > _MISSED_TURNS * turn:
+            return _together(drawn[:newest])
+        if len(drawn) - 1 - oldest > _MISSED_TURNS * turn:
+            return _together(drawn[: oldest + 1])
+    return drawn
 
 
 def _arm(name: str, runs: Sequence[DrawnRun]) -> Arm:

@@ -66,7 +66,7 @@ class ControllersPage:
         """`POST /console/controller/shadow`: it decides beside the model from now on."""
         version = await self._find(_spot(visitor.form))
         await self._seats().put_to_work(*version.spot, "shadow", visitor.name, forced=False)
-        return await self._done(visitor, "let a controller look on", version)
+        return _seen(version)
 
     async def enabled(self, visitor: Visitor) -> Response:
         """`POST /console/controller/enable`: it answers in the model's place from now on."""
@@ -77,19 +77,14 @@ class ControllersPage:
                 param="force",
             )
         await self._seats().put_to_work(*version.spot, "enabled", visitor.name, forced=forced)
-        return await self._done(visitor, "enable a controller", version)
+        return _seen(version)
 
     async def disabled(self, visitor: Visitor) -> Response:
         """`POST /console/controller/disable`: it is taken off its work."""
         version = await self._find(_spot(visitor.form))
         if not await self._seats().lay_off(*version.spot, visitor.name):
             raise Conflict(f"{version.title} is not at work")
-        return await self._done(visitor, "disable a controller", version)
-
-    async def _done(self, visitor: Visitor, action: str, version: Version) -> Response:
-        await self._premises.note("", visitor.name, action, version.title)
-        workflow, kind, name = version.spot
-        return RedirectResponse(link("/controller", workflow=workflow, kind=kind, version=name), 303)
+        return _seen(version)
 
     async def _versions(self) -> list[Version]:
         reader, root = self._premises.reader, self._premises.controllers
@@ -121,6 +116,12 @@ class ControllersPage:
         if self._premises.seats is None:
             raise BadRequest("controllers can only be looked at here")
         return self._premises.seats
+
+
+def _seen(version: Version) -> Response:
+    """Back to its page. Who did it stands among the events of the controller."""
+    workflow, kind, name = version.spot
+    return RedirectResponse(link("/controller", workflow=workflow, kind=kind, version=name), 303)
 
 
 def _spot(asked: Mapping[str, str]) -> Spot:

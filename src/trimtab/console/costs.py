@@ -128,13 +128,15 @@ def _rows(connection: Connection, query: CostQuery, most: int) -> list[SpendSums
 
 
 def _models(connection: Connection, query: CostQuery) -> list[ModelSpend]:
-    """By model and endpoint, tools left out; users' sums have models only."""
+    """By model and endpoint, tools left out; users' and steps' sums have models only, users' tools too."""
     whole = query.selection
-    if "user" in query.named:
-        rows = spend.spend_sums(connection, ("model",), whole, _MODELS)
-        return [ModelSpend(row.fields[0], None, row) for row in rows]
     named: dict[SpendField, str] = {**whole.named, "kind": "model"}
-    selection = SpendSelection(since=whole.since, until=whole.until, named=named)
+    selection = (
+        whole if "user" in whole.named else SpendSelection(since=whole.since, until=whole.until, named=named)
+    )
+    if "user" in whole.named or "step" in whole.named:
+        rows = spend.spend_sums(connection, ("model",), selection, _MODELS)
+        return [ModelSpend(row.fields[0], None, row) for row in rows]
     rows = spend.spend_sums(connection, ("model", "endpoint"), selection, _MODELS)
     return [ModelSpend(row.fields[0], row.fields[1], row) for row in rows]
 

@@ -8,7 +8,7 @@ import hmac
 import logging
 import secrets
 from collections.abc import Awaitable, Callable
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders, QueryParams
 from starlette.requests import cookie_parser
@@ -124,8 +124,7 @@ class FrontDoor:
 
     async def sign_out(self, visitor: Visitor) -> Response:
         """`POST /console/sign-out`."""
-        digest = visitor.form["session"]
-        await self._database.run(lambda connection: sessions.end(connection, digest))
+        await self._database.run(lambda connection: sessions.end(connection, visitor.session))
         response = RedirectResponse(link("/sign-in"), 303)
         response.delete_cookie(COOKIE, path=ROOT)
         return response
@@ -140,14 +139,14 @@ class FrontDoor:
         if scope["method"] not in ("GET", "HEAD"):
             _require_own_page(headers)
             form = await self._form(scope, receive)
-            if not hmac.compare_digest(form.pop("token", ""), token):
+            if not hmac.compare_digest(form.pop("token", "").encode(), token.encode()):
                 raise Forbidden("this form is stale or not ours; load the page again and send it anew")
-            form["session"] = _digest(cookie)
         query = QueryParams(scope["query_string"])
         for name, text in (*query.multi_items(), *form.items()):
             if "\0" in text:
                 raise BadRequest(f"{name} has a NUL character; leave it out", param=name)
-        return Visitor(key, token, key is LOCAL, scope["path"], query, form), fresh
+        session = "" if key is LOCAL else _digest(cookie)
+        return Visitor(key, token, key is LOCAL, scope["path"], query, form, session), fresh
 
     async def _key(
         self, scope: Scope, headers: Headers, cookies: dict[str, str]
@@ -220,13 +219,21 @@ def _guarded(send: Send) -> Send:
 def _require_own_page(headers: Headers) -> None:
     """Raises Forbidden where another site's page sends the form."""
     origin = headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc != headers.get("host", ""):
+    if origin is not None and _split(origin).netloc != headers.get("host", ""):
         raise Forbidden("this form comes from another site")
 
 
 def _is_own_name(headers: Headers) -> bool:
     """Whether the browser knows this machine by a name no other site can take."""
-    return (urlsplit(f"//{headers.get('host', '')}").hostname or "") in _OWN_NAMES
+    return (_split(f"//{headers.get('host', '')}").hostname or "") in _OWN_NAMES
+
+
+def _split(address: str) -> SplitResult:
+    """What cannot be read is nobody's."""
+    try:
+        return urlsplit(address)
+    except ValueError:
+        return SplitResult("", "", "", "", "")
 
 
 def _own_path(path: str) -> str:

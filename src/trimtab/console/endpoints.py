@@ -108,7 +108,7 @@ class EndpointsPage:
         table: Mapping[tuple[str, str], Price]
         if premises.pool is None:
             table = await premises.reader.kept(
-                "prices", _PRICE_SECONDS, lambda: premises.reader.run(lambda: prices_of(settings))
+                "endpoint prices", _PRICE_SECONDS, lambda: premises.reader.run(lambda: prices_of(settings))
             )
         else:
             pool = premises.pool

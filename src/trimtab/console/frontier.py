@@ -17,13 +17,13 @@ from trimtab.console.words import usd
 from trimtab.core import NANODOLLARS_PER_USD
 from trimtab.core.errors import NotFound
 from trimtab.evaluation import Line, Plane, PlanePoint, draw_plane, shown
-from trimtab.store import DrawnRun, Selection, SpendSelection, drawn, spend
+from trimtab.store import DrawnRun, Selection, drawn
 
 DAYS, MOST_RUNS = 30, 3_000
 _DAY = 86_400
 _SECONDS = 60.0
-_MOST_WORKFLOWS = 50
-_PROBED = 20
+_MOST_WORKFLOWS, _MOST_SEEN = 50, 5_000
+_PROBED, _SURELY = 20, 200
 _COST_AXIS = "USD per completed run"
 
 
@@ -64,7 +64,7 @@ class FrontierPage:
             policies=self._policies,
             tenant=visitor.query.get("tenant"),
             days=DAYS,
-            most=MOST_RUNS,
+            most=_SURELY,
             told=_told(found.experiments[0]) if found.experiments else "",
             told_of_report=_told_of(kept.report.lines) if kept else "",
             shown=shown,
@@ -91,21 +91,16 @@ class FrontierPage:
 
     async def _made(self, tenant: str | None, workflow: str) -> Found:
         def work(connection: Connection) -> Found:
-            offered = self._workflows(connection, tenant)
+            since = self._premises.clock.now() - DAYS * _DAY
+            offered = tuple(drawn.workflows(connection, tenant, since, _MOST_SEEN)[:_MOST_WORKFLOWS])
             compared = tuple(name for name in offered if self._runs(connection, tenant, name, _PROBED))
             chosen = workflow or next(iter((*compared, *offered)), "")
-            runs = self._runs(connection, tenant, chosen, MOST_RUNS) if chosen else []
+            # A lot that is not among so many is not drawn often enough to have points.
+            is_drawn = bool(chosen and self._runs(connection, tenant, chosen, _SURELY))
+            runs = self._runs(connection, tenant, chosen, MOST_RUNS) if is_drawn else []
             return Found(chosen, offered, compared, tuple(experiments_of(runs)))
 
         return await self._premises.reader.read(work)
-
-    def _workflows(self, connection: Connection, tenant: str | None) -> tuple[str, ...]:
-        """Those with most money spent."""
-        today = int(self._premises.clock.now() // _DAY)
-        named = {} if tenant is None else {"tenant": tenant}
-        chosen = SpendSelection(since=today - DAYS, until=today, named=named)  # type: ignore[arg-type]
-        rows = spend.spend_sums(connection, ("workflow",), chosen, _MOST_WORKFLOWS)
-        return tuple(row.fields[0] for row in rows if row.fields[0])
 
     def _runs(self, connection: Connection, tenant: str | None, workflow: str, most: int) -> list[DrawnRun]:
         if not self._policies:

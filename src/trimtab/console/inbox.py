@@ -79,9 +79,9 @@ class InboxPage:
         tenant = visitor.owner(visitor.asked("tenant"))
         run, id, decision = visitor.asked("run"), visitor.asked("id"), visitor.asked("decision")
         value, reason = _answer(decision, visitor.form.get("value", ""), visitor.form.get("reason", ""))
-        await self._premises.acts.answer(tenant, run, id, value, visitor.name, _VERBS[decision])
         detail = f"of run {run}: {decision}" + (f", {reason}" if reason else "")
-        await self._premises.note(tenant, visitor.name, _ANSWER, id, detail)
+        note = self._premises.note(tenant, visitor.name, _ANSWER, id, detail)
+        await self._premises.acts.answer(tenant, run, id, value, _VERBS[decision], note)
         return RedirectResponse(link("/question", tenant=tenant, run=run, id=id), 303)
 
 

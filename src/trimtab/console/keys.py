@@ -1,6 +1,7 @@
 """Keys made and revoked at the console. A new key's secret is shown on the page that answers, and nowhere else."""
 
 import asyncio
+from contextlib import suppress
 from typing import get_args
 
 import msgspec
@@ -13,8 +14,8 @@ from trimtab.console.premises import Premises
 from trimtab.console.sheets import link
 from trimtab.console.visitor import Visitor
 from trimtab.core import Role, in_future
-from trimtab.core.errors import BadRequest, ConfigError, NotFound, Unauthenticated
-from trimtab.store import KeyRow, keys, sessions
+from trimtab.core.errors import BadRequest, ConfigError, NotFound, StoreUnavailable, Unauthenticated
+from trimtab.store import KeyRow, audit, keys, sessions
 from trimtab.tenants import create_key
 
 _ROLES: tuple[Role, ...] = get_args(Role)
@@ -45,6 +46,12 @@ class KeyPage:
         terms = _terms(visitor, premises.clock.now())
         if visitor.is_open:
             await self._require_first(terms)
+        note = premises.note(terms.tenant, visitor.name, MADE, "")
+
+        def kept(connection: Connection, row: KeyRow) -> None:
+            about = f"{row.role}, user {row.user}" if row.user else row.role
+            audit.add(connection, msgspec.structs.replace(note, subject=row.id, detail=about))
+
         secret, row = await asyncio.to_thread(
             create_key,
             premises.database,
@@ -55,10 +62,11 @@ class KeyPage:
             terms.models,
             terms.expires_at,
             terms.note,
+            kept,
         )
-        await premises.keyring.load()
-        about = f"{row.role}, user {row.user}" if row.user else row.role
-        await premises.note(row.tenant, visitor.name, MADE, row.id, about)
+        # The key stands; what follows must not keep its secret from being shown.
+        with suppress(StoreUnavailable):
+            await premises.keyring.load()
         # Whoever made the first key has locked the console behind it, and is a stranger until signed in.
         shown_to = None if visitor.is_open else visitor
         return premises.sheets.page("key", shown_to, "New key", secret=secret, key=row, first=visitor.is_open)
@@ -90,13 +98,15 @@ class KeyPage:
             if row is None or not keys.revoke(connection, id, now):
                 return None
             sessions.end_of_key(connection, id)
+            note = premises.note(row.tenant, visitor.name, REVOKED, id, f"{row.role}, {row.hint}…")
+            audit.add(connection, note)
             return row
 
         row = await premises.database.run(work)
         if row is None:
             raise NotFound(f"there is no good key with id {id!r}", code="key_not_found")
-        await premises.keyring.load()
-        await premises.note(row.tenant, visitor.name, REVOKED, id, f"{row.role}, {row.hint}…")
+        with suppress(StoreUnavailable):
+            await premises.keyring.load()
         return RedirectResponse(link("/budgets"), 303)
 
 

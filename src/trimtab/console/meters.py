@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from trimtab.budgets import quoted
 from trimtab.store import MeterRow, keys, meters
 
-_MOST_NAMES = 200
+_MOST_KEYS = 50
 
 # After a limit's own label, which the settings choose, stands whose it is; clients choose only what follows the tenant.
 _WHOSE = re.compile(r"\|(tenant|user|workflow|run|key):([^/|]*)(?:/([^|]*))?")
@@ -35,13 +35,13 @@ class Budget(msgspec.Struct, frozen=True):
 
 
 def read_budgets(connection: Connection, tenant: str | None, now: float, limit: int) -> list[Budget]:
-    """The budgets that count now, of a tenant (its keys' too) or of all, the fullest first, at most `limit`."""
+    """The budgets that count now, of a tenant (its good keys' too) or of all, the fullest first, at most `limit`."""
     if tenant is None:
         return [_budget(row) for row in meters.current(connection, now, None, limit)]
-    mine = frozenset(key.id for key in keys.everyone(connection, tenant))
-    whose = [quoted(tenant), *sorted(mine)][:_MOST_NAMES]
-    found = [_budget(row) for row in meters.current(connection, now, whose, limit)]
-    return [each for each in found if each.tenant == tenant or (each.scope == "key" and each.whose in mine)]
+    name = quoted(tenant)
+    good = [f"key:{key.id}" for key in keys.everyone(connection, tenant) if key.revoked_at is None]
+    whose = [f"tenant:{name}", f"user:{name}/", f"workflow:{name}/", *good[-_MOST_KEYS:]]
+    return [_budget(row) for row in meters.current(connection, now, whose, limit)]
 
 
 def _budget(row: MeterRow) -> Budget:

@@ -9,13 +9,17 @@ import msgspec
 from trimtab.config import Loaded
 from trimtab.console.reader import Reader
 from trimtab.console.sheets import Sheets
+from trimtab.console.visitor import Visitor
 from trimtab.controllers import Manifest
 from trimtab.core import Clock, IdSource
+from trimtab.core.errors import CallError, StoreUnavailable
 from trimtab.pool import Pool
 from trimtab.simulation.whatif import WhatIf
-from trimtab.store import AuditRow, ControllerState, Database, Selection, Standing, audit
+from trimtab.store import AuditRow, ControllerState, Database, Selection, Standing, sessions
 from trimtab.tenants import KeyFacts, Keyring
 from trimtab.traces import EngineFigures, standing_of
+
+_SESSION_SECONDS = 1.5
 
 
 class RunPoint(msgspec.Struct, frozen=True):
@@ -28,21 +32,29 @@ class RunPoint(msgspec.Struct, frozen=True):
 
 
 class Acts(Protocol):
-    """What can be done to hosted runs. Each raises NotFound, Conflict, BadRequest, StoreUnavailable."""
+    """What can be done to hosted runs. Each raises NotFound, Conflict, BadRequest, StoreUnavailable. A note of the act
+    is kept with it, or neither is."""
 
-    async def cancel(self, tenant: str, run: str) -> str:
+    @property
+    def forks(self) -> bool:
+        """Whether runs can be forked from here."""
+        ...
+
+    async def cancel(self, tenant: str, run: str, note: AuditRow) -> str:
         """Ask that a run ends; its state then."""
         ...
 
-    async def retry(self, tenant: str, run: str) -> str:
+    async def retry(self, tenant: str, run: str, note: AuditRow) -> str:
         """Queue a parked or failed run again; its state then."""
         ...
 
-    async def fork(self, tenant: str, run: str, checkpoint: str, by: KeyFacts) -> str:
+    async def fork(self, tenant: str, run: str, checkpoint: str, by: KeyFacts, note: AuditRow) -> str:
         """A new run from a checkpoint ('': where the run stands); its id."""
         ...
 
-    async def answer(self, tenant: str, run: str, question: str, value: bytes, by: str, verb: str) -> bool:
+    async def answer(
+        self, tenant: str, run: str, question: str, value: bytes, verb: str, note: AuditRow
+    ) -> bool:
         """Answer a question with JSON; whether the run goes on by that."""
         ...
 
@@ -97,8 +109,24 @@ class Premises(msgspec.Struct, frozen=True):
         """What a run's status is told by now."""
         return standing_of(self.loaded.settings, self.clock.now())
 
-    async def note(self, tenant: str, by: str, action: str, subject: str, detail: str = "") -> None:
-        """Keep who did what. Raises StoreUnavailable."""
+    async def may_look(self, visitor: Visitor) -> bool:
+        """Whether a visitor who came some time ago would still be let in, and somebody is here to serve."""
+        if self.closing() or visitor.is_open == self.keyring.is_locked:
+            return False
+        if visitor.is_open:
+            return True
+        digest, now = visitor.session, self.clock.now()
+        try:
+            await self.keyring.holder(visitor.key.id)
+            return await self.reader.kept(
+                ("session", digest),
+                _SESSION_SECONDS,
+                lambda: self.reader.read(lambda c: sessions.find(c, digest, now) is not None),
+            )
+        except (CallError, StoreUnavailable):
+            return False
+
+    def note(self, tenant: str, by: str, action: str, subject: str, detail: str = "") -> AuditRow:
+        """Who does what, to be kept in the transaction that does it."""
         now = self.clock.now()
-        row = AuditRow(self.ids.new(now), now, tenant, by, action, subject, detail)
-        await self.database.run(lambda connection: audit.add(connection, row))
+        return AuditRow(self.ids.new(now), now, tenant, by, action, subject, detail)

@@ -78,7 +78,7 @@ def _read(file: Path) -> Report | str:
         found = msgspec.json.decode(file.read_bytes(), type=Report)
     except OSError as error:
         return f"cannot be read: {error.strerror}"
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         return f"is no evaluation report: {error}"
     strange = next((line.name for line in found.lines if not _is_sound(line)), None)
     return found if strange is None else f"the line {strange[:60]!r} has a share or a cost that cannot be"

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from starlette.responses import RedirectResponse
 from starlette.routing import BaseRoute, Route
 
 from trimtab.console.budgets import BudgetsPage
@@ -36,6 +37,7 @@ def console_routes(premises: Premises) -> Sequence[BaseRoute]:
         Route(f"{ROOT}/sign-in", Doorway(door.signing_in), methods=["GET", "POST"]),
         Route(f"{ROOT}/sign-out", door.page(door.sign_out), methods=post),
         Route(ROOT, door.page(now.shown), methods=get),
+        Route(f"{ROOT}/", Doorway(RedirectResponse(ROOT)), methods=get),
         Route(f"{ROOT}/live/now", door.page(now.told), methods=get),
         Route(f"{ROOT}/runs", door.page(runs.shown), methods=get),
         Route(f"{ROOT}/run", door.page(run.shown), methods=get),

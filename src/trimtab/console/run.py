@@ -2,17 +2,17 @@
 
 import shlex
 from functools import partial
-from typing import Any
 
 import msgspec
 from sqlalchemy import Connection
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from trimtab.console.filters import start_of
 from trimtab.console.live import stream
-from trimtab.console.premises import Premises, RunPoint
+from trimtab.console.premises import Acts, Premises, RunPoint
 from trimtab.console.sheets import link
 from trimtab.console.visitor import Visitor
-from trimtab.console.waterfall import Fall, bar_of, falls_of
+from trimtab.console.waterfall import bar_of, falls_of
 from trimtab.core import CallRecord, Entry
 from trimtab.core.errors import BadRequest, NotFound
 from trimtab.gateway import CALL_PATHS
@@ -21,6 +21,7 @@ from trimtab.store import (
     QuestionRow,
     RunRow,
     Selection,
+    Standing,
     WorkflowRunRow,
     audit,
     calls,
@@ -29,23 +30,32 @@ from trimtab.store import (
     workflow_questions,
     workflow_runs,
 )
-from trimtab.traces import RunTree, read_tree
+from trimtab.traces import RunTree, tree_of
 
 _PAGE = 150
 _POINTS = 50
 _AUDIT = 20
 _SECONDS = 2.0
 _MOST_SHOWN = 20_000
+_MOST_CALLS = 5_000
 _PATHS = {surface: path for path, surface in CALL_PATHS.items()}
 
 
 class _Found(msgspec.Struct, frozen=True):
-    """What the store has of a run; `tree` is None where it made no call."""
+    """What the store has of a run; `tree` is None where it made no call, and where it made too many to draw."""
 
+    run: RunRow | None
     tree: RunTree | None
     hosted: WorkflowRunRow | None
     questions: list[QuestionRow]
     acts: list[AuditRow]
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether there may be more of it soon."""
+        if self.hosted is not None:
+            return self.hosted.state in workflow_runs.OPEN
+        return self.run is not None and self.run.status == "open"
 
 
 class RunPage:
@@ -57,10 +67,9 @@ class RunPage:
     async def shown(self, visitor: Visitor) -> Response:
         """`GET /console/run?tenant=&id=`: a run."""
         tenant, id = _named(visitor)
-        found = await self._find(tenant, id)
-        falls = [] if found.tree is None else falls_of(found.tree)
-        begin = _whole(visitor.query.get("from", ""))
-        part = self._part(visitor, found, falls, begin)
+        begin = start_of(visitor.query)
+        found, part = await self._made(tenant, id, begin, whole=visitor.is_admin)
+        acts = self._premises.acts
         return self._premises.sheets.page(
             "run",
             visitor,
@@ -69,44 +78,61 @@ class RunPage:
             id=id,
             part=part,
             hosted=found.hosted,
-            run=None if found.tree is None else found.tree.run,
+            run=found.run,
             points=await self._points(found.hosted),
+            can_fork=acts is not None and acts.forks,
             acts=found.acts,
-            live=self._goes_on(found) and begin == 0,
-            can_act=self._premises.acts is not None and visitor.may_act,
+            live=found.goes_on and begin == 0,
+            can_act=acts is not None and visitor.may_act,
         )
 
     async def told(self, visitor: Visitor) -> Response:
         """`GET /console/live/run`: the page's changing part, until the run is over."""
         tenant, id = _named(visitor)
-        over = [False]
+        over, whole = [False], visitor.is_admin
 
         async def part() -> str | None:
             if over[0]:
                 return None
-            found = await self._find(tenant, id)
-            over[0] = not self._goes_on(found)
-            return self._part(visitor, found, [] if found.tree is None else falls_of(found.tree), 0)
+            goes_on, text = await self._premises.reader.kept(
+                ("run", tenant, id, whole), _SECONDS / 2, lambda: self._told(tenant, id, whole=whole)
+            )
+            over[0] = not goes_on
+            return text
 
-        return stream(part, _SECONDS, self._premises.closing)
+        return stream(part, _SECONDS, lambda: self._premises.may_look(visitor))
 
-    def _part(self, visitor: Visitor, found: _Found, falls: list[Fall], begin: int) -> str:
-        whole = max((fall.begin + fall.seconds for fall in falls), default=0.0)
-        page = falls[begin : begin + _PAGE]
+    async def _told(self, tenant: str, id: str, *, whole: bool) -> tuple[bool, str]:
+        """Whether there may be more of it, and the part: not the run itself, which may be large, for it is kept."""
+        found, text = await self._made(tenant, id, 0, whole=whole)
+        return found.goes_on, text
+
+    async def _made(self, tenant: str, id: str, begin: int, *, whole: bool) -> tuple[_Found, str]:
+        await self._premises.fresh()
+        standing = self._premises.standing()
+        found = await self._premises.reader.read(lambda c: _find(c, tenant, id, standing))
+        if found.run is None and found.hosted is None:
+            raise NotFound(f"tenant {tenant!r} has no run {id!r}", code="run_not_found")
+        return found, await self._premises.reader.run(lambda: self._part(found, begin, whole=whole))
+
+    def _part(self, found: _Found, begin: int, *, whole: bool) -> str:
+        falls = [] if found.tree is None else falls_of(found.tree)
+        length = max((fall.begin + fall.seconds for fall in falls), default=0.0)
         return self._premises.sheets.text(
             "run_part",
             {
-                "visitor": visitor,
-                "run": None if found.tree is None else found.tree.run,
+                "whole": whole,
+                "run": found.run,
                 "hosted": found.hosted,
                 "questions": found.questions,
-                "falls": page,
-                "bar_of": partial(bar_of, whole=whole),
-                "whole": whole,
+                "falls": falls[begin : begin + _PAGE],
+                "bar_of": partial(bar_of, whole=length),
+                "length": length,
                 "critical": sum(fall.seconds for fall in falls if fall.critical and fall.node),
                 "begin": begin,
                 "further": begin + _PAGE if len(falls) > begin + _PAGE else 0,
                 "lines": len(falls),
+                "most_calls": _MOST_CALLS,
             },
         )
 
@@ -133,70 +159,38 @@ class RunPage:
     async def cancelled(self, visitor: Visitor) -> Response:
         """`POST /console/run/cancel`."""
         tenant, id, acts = self._acting(visitor)
-        state = await acts.cancel(tenant, id)
-        return await self._noted(visitor, tenant, id, "cancel a run", state)
+        await acts.cancel(tenant, id, self._premises.note(tenant, visitor.name, "cancel a run", id))
+        return RedirectResponse(link("/run", tenant=tenant, id=id), 303)
 
     async def retried(self, visitor: Visitor) -> Response:
         """`POST /console/run/retry`."""
         tenant, id, acts = self._acting(visitor)
-        state = await acts.retry(tenant, id)
-        return await self._noted(visitor, tenant, id, "retry a run", state)
+        await acts.retry(tenant, id, self._premises.note(tenant, visitor.name, "retry a run", id))
+        return RedirectResponse(link("/run", tenant=tenant, id=id), 303)
 
     async def forked(self, visitor: Visitor) -> Response:
         """`POST /console/run/fork`: to the new run."""
         tenant, id, acts = self._acting(visitor)
-        checkpoint = visitor.form.get("checkpoint", "")
-        fork = await acts.fork(tenant, id, checkpoint, visitor.key)
-        detail = f"to {fork}, checkpoint {checkpoint or 'latest'}"
-        await self._premises.note(tenant, visitor.name, "fork a run", id, detail)
+        note = self._premises.note(tenant, visitor.name, "fork a run", id)
+        fork = await acts.fork(tenant, id, visitor.form.get("checkpoint", ""), visitor.key, note)
         return RedirectResponse(link("/run", tenant=tenant, id=fork), 303)
 
-    def _acting(self, visitor: Visitor) -> tuple[str, str, Any]:
+    def _acting(self, visitor: Visitor) -> tuple[str, str, Acts]:
         if self._premises.acts is None:
             raise BadRequest("no workflow is hosted here; only hosted runs can be acted on")
         return visitor.owner(visitor.asked("tenant")), visitor.asked("id"), self._premises.acts
-
-    async def _noted(self, visitor: Visitor, tenant: str, id: str, action: str, state: str) -> Response:
-        await self._premises.note(tenant, visitor.name, action, id, f"then {state}")
-        return RedirectResponse(link("/run", tenant=tenant, id=id), 303)
-
-    async def _find(self, tenant: str, id: str) -> _Found:
-        """Raises NotFound, StoreUnavailable."""
-        await self._premises.fresh()
-        standing = self._premises.standing()
-
-        def work(connection: Connection) -> tuple[list[RunRow], _Found]:
-            rows = runs.newest(connection, Selection(tenant=tenant, run=id), standing, None, 1)
-            row = workflow_runs.find(connection, id)
-            row = row if row is not None and row.tenant == tenant else None
-            asked = [] if row is None else workflow_questions.open_of_run(connection, id)
-            acts = audit.latest(connection, tenant, _AUDIT, subject=id)
-            return rows, _Found(None, row, asked, acts)
-
-        rows, found = await self._premises.reader.read(work)
-        if not rows and found.hosted is None:
-            raise NotFound(f"tenant {tenant!r} has no run {id!r}", code="run_not_found")
-        if not rows:
-            return found
-        tree = await self._premises.reader.run(lambda: read_tree(self._premises.database, rows[0]))
-        return msgspec.structs.replace(found, tree=tree)
 
     async def _points(self, hosted: WorkflowRunRow | None) -> list[RunPoint]:
         if hosted is None or self._premises.acts is None or hosted.state in workflow_runs.OPEN:
             return []
         return await self._premises.acts.points(hosted.tenant, hosted.id, _POINTS)
 
-    def _goes_on(self, found: _Found) -> bool:
-        if found.hosted is not None:
-            return found.hosted.state in workflow_runs.OPEN
-        return found.tree is not None and found.tree.run.status == "open"
-
     def _curl(self, record: CallRecord) -> str:
-        """The call as a command; the key is the reader's own."""
+        """The call as a command, in a run of its own; the key is the reader's."""
         server, call = self._premises.loaded.settings.server, record.call
         headers = {
             "content-type": "application/json",
-            "x-trimtab-run": call.who.run,
+            "x-trimtab-run": f"{call.who.run}-again",
             "x-trimtab-step": call.who.step,
             "x-trimtab-workflow": call.who.workflow,
         }
@@ -204,7 +198,12 @@ class RunPage:
         parts += ['-H "authorization: Bearer $TRIMTAB_API_KEY"']
         parts += [f"-H {shlex.quote(f'{name}: {text}')}" for name, text in headers.items() if text]
         body = _text(record.request)
-        parts.append(f"-d {shlex.quote(body)}" if body else "-d @request.json  # the request was not kept")
+        if 0 < len(body) <= _MOST_SHOWN // 2:
+            parts.append(f"-d {shlex.quote(body)}")
+        else:
+            parts.append(
+                f"-d @request.json  # the request {'is too long to show' if body else 'was not kept'}"
+            )
         return " \\\n  ".join([" ".join(parts[:2]), *parts[2:]])
 
 
@@ -216,13 +215,24 @@ def _named(visitor: Visitor, run: str = "id") -> tuple[str, str]:
     return visitor.owner(visitor.query.get("tenant") or visitor.key.tenant), id
 
 
-def _whole(text: str) -> int:
-    return int(text) if text.isdecimal() and len(text) < 10 else 0
+def _find(connection: Connection, tenant: str, id: str, standing: Standing) -> _Found:
+    rows = runs.newest(connection, Selection(tenant=tenant, run=id), standing, None, 1)
+    row = workflow_runs.find(connection, id)
+    row = row if row is not None and row.tenant == tenant else None
+    asked = [] if row is None else workflow_questions.open_of_run(connection, id)
+    acts = audit.latest(connection, tenant, _AUDIT, subject=id)
+    if not rows:
+        return _Found(None, None, row, asked, acts)
+    tree: RunTree | None = None
+    if rows[0].calls <= _MOST_CALLS:
+        made = calls.of_run(connection, tenant, id)
+        tree = tree_of(rows[0], made, entries.of_run(connection, tenant, id))
+    return _Found(rows[0], tree, row, asked, acts)
 
 
 def _call(connection: Connection, tenant: str, run: str, id: str) -> tuple[CallRecord | None, list[Entry]]:
     record = calls.find_with_content(connection, tenant, run, id)
-    lines = [line for line in entries.of_run(connection, tenant, run) if line.call == id] if record else []
+    lines = entries.of_run(connection, tenant, run, id) if record else []
     return record, lines
 
 

@@ -2,12 +2,11 @@
 
 from starlette.responses import Response
 
-from trimtab.console.filters import kept
+from trimtab.console.filters import kept, start_of
 from trimtab.console.lines import setting_lines
 from trimtab.console.premises import Premises
 from trimtab.console.sheets import link
 from trimtab.console.visitor import Visitor
-from trimtab.core.errors import BadRequest
 
 _PAGE = 300
 _FIELDS = ("set", "find")
@@ -29,7 +28,7 @@ class SettingsPage:
             for line in lines
             if (line.source or not asked.get("set")) and find.lower() in line.key.lower()
         ]
-        begin = _place(asked.get("from", ""))
+        begin = start_of(asked)
         further = begin + _PAGE if len(found) > begin + _PAGE else None
         return self._premises.sheets.page(
             "settings",
@@ -44,11 +43,3 @@ class SettingsPage:
             further=further and link("/settings", **kept(asked, _FIELDS), **{"from": further}),
             file=self._premises.loaded.source.file,
         )
-
-
-def _place(text: str) -> int:
-    if not text:
-        return 0
-    if not (text.isascii() and text.isdigit() and len(text) < 8):
-        raise BadRequest(f"from is a whole number, not {text[:60]!r}", param="from")
-    return int(text)

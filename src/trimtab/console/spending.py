@@ -22,8 +22,8 @@ _DAY = 86_400.0
 _EPOCH = date(1970, 1, 1)
 # What runs can be found by, too.
 _OF_RUNS = frozenset(("tenant", "workflow", "user"))
-# Users' sums are not told apart by these.
-_NOT_OF_USERS: tuple[SpendField, ...] = ("step", "endpoint")
+# Of these only one is summed at a time.
+_EACH_APART: tuple[SpendField, ...] = ("user", "step", "endpoint")
 
 
 class CostQuery(msgspec.Struct, frozen=True, kw_only=True):
@@ -156,20 +156,18 @@ def _named(asked: Mapping[str, str], tenant: str | None) -> dict[Narrowing, str]
             named[name] = text
         elif name in without:
             named[name] = ""
-    if "user" in named and any(name in named for name in _NOT_OF_USERS):
+    both = [name for name in _EACH_APART if name in named]
+    if len(both) > 1:
         raise BadRequest(
-            "users are not summed by step or endpoint; narrow by user, or by those, not by both", param="user"
+            f"{' and '.join(both)} are not summed together; narrow by one of them, not by both",
+            param=both[-1],
         )
     return named
 
 
 def _apart(named: Mapping[Narrowing, str]) -> frozenset[SpendField]:
     """Fields that cannot be told apart where these are narrowed."""
-    found: set[SpendField] = set()
-    if "user" in named:
-        found.update(_NOT_OF_USERS)
-    if any(name in named for name in _NOT_OF_USERS):
-        found.add("user")
+    found = {other for name in named if name in _EACH_APART for other in _EACH_APART if other != name}
     return frozenset(found)
 
 

@@ -10,7 +10,8 @@ from trimtab.tenants import KeyFacts
 
 
 class Visitor(msgspec.Struct, frozen=True):
-    """One request. `token` stands in every form; `is_open`: nobody has to sign in on this machine."""
+    """One request. `token` stands in every form; `is_open`: nobody has to sign in on this machine;
+    else `session` is the digest of the visitor's."""
 
     key: KeyFacts
     token: str
@@ -18,6 +19,7 @@ class Visitor(msgspec.Struct, frozen=True):
     path: str
     query: QueryParams
     form: Mapping[str, str] = {}
+    session: str = ""
 
     @property
     def is_admin(self) -> bool:

@@ -1,5 +1,8 @@
 """A run as a what-if: what its calls would have cost, and where they would have gone, under another policy."""
 
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+
 from starlette.responses import Response
 
 from trimtab.console.premises import Premises
@@ -19,6 +22,7 @@ from trimtab.store import RunRow, Selection, runs
 
 _SHIPPED = ("cheapest", "fastest", "pinned")
 _MOST_MOVES = 50
+_MOST_CALLS = 2_000
 
 
 class WhatIfPage:
@@ -26,6 +30,8 @@ class WhatIfPage:
 
     def __init__(self, premises: Premises) -> None:
         self._premises = premises
+        self._turn = asyncio.Lock()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="whatif")
 
     async def shown(self, visitor: Visitor) -> Response:
         """`GET /console/whatif?tenant=&id=&policy=`: a run under one policy for all its calls."""
@@ -64,9 +70,14 @@ class WhatIfPage:
             raise BadRequest(
                 "no endpoint is configured here, so there is nothing to try; see `trimtab whatif`"
             )
+        if run.calls > _MOST_CALLS:
+            raise BadRequest(
+                f"this run has {run.calls:,} calls, at most {_MOST_CALLS:,} are tried here; see `trimtab whatif`"
+            )
         # Bounded in time, so that what was recorded before and after is not looked through.
         chosen = Selection(tenant=run.tenant, run=run.id, since=run.started_at - 1, until=run.last_at + 1)
-        return await self._premises.reader.run(lambda: trial(chosen, policy))
+        async with self._turn:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, trial, chosen, policy)
 
 
 def _tables(report: WhatIf) -> list[tuple[str, tuple[str, ...], list[list[str]]]]:

@@ -88,6 +88,7 @@ def draw_plane(plane: Plane) -> str:
     if not points:
         return _document(plane, ['<text x="80" y="120" class="faint">nothing to draw</text>'])
     reach = [(point.cost, point.quality) for point in points] + [place for line in lines for place in line]
+    reach += [(point.cost, end) for point in points for end in (point.low, point.high) if end is not None]
     scale = _Scale([cost for cost, _ in reach], [quality for _, quality in reach])
     parts = [*_axes(scale, plane), _path(scale, lines[0], "mixture")]
     parts += [_path(scale, line, "curve") for line in lines[1:]]

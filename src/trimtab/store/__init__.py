@@ -16,6 +16,7 @@ from trimtab.store import (
     runs,
     sessions,
     spend,
+    sums,
     tallies,
     traffic,
     workflow_assistants,
@@ -52,7 +53,7 @@ from trimtab.store.histories import FactsRow, HistoryRow, Lane, OtherRow, Place,
 from trimtab.store.journal import EndRecord, Journal, RecallRecord
 from trimtab.store.keys import KeyRow
 from trimtab.store.meters import Ask, Grant, MeterRow
-from trimtab.store.migrate import migrate
+from trimtab.store.migrate import migrate, require_head
 from trimtab.store.processes import Fenced
 from trimtab.store.recover import bury_silent, recover_journals
 from trimtab.store.run_pages import FoundRun, RunPlace, RunQuery, RunSorting, RunTimes
@@ -170,10 +171,12 @@ __all__ = [
     "processes",
     "recalls",
     "recover_journals",
+    "require_head",
     "run_pages",
     "runs",
     "sessions",
     "spend",
+    "sums",
     "tallies",
     "traffic",
     "url_of",

@@ -5,8 +5,8 @@ from collections.abc import Collection, Iterable, Sequence
 import msgspec
 from sqlalchemy import Connection
 
-from trimtab.core import CallRecord, Charge, Entry, Hold, OutcomeRecord, Release
-from trimtab.store import calls, entries, meters, processes, recalls, runs
+from trimtab.core import Attribution, CallRecord, Charge, Entry, Hold, OutcomeRecord, Release
+from trimtab.store import calls, entries, meters, processes, recalls, runs, sums
 from trimtab.store.journal import EndRecord, Position, RecallRecord, Record
 
 
@@ -65,6 +65,7 @@ def apply_records(
     added, repeated = _insert_entries(connection, lines)
     overdue = [line for line in batch.entries if line.id in late] if late else []
     unleased = entries.insert_new_entries(connection, overdue)
+    _sum_up(connection, batch, [*added, *unleased])
     meters.settle(connection, process, _charges(added))
     meters.give_back(connection, process, meters.summed(_charges(repeated)))
     meters.settle_unleased(connection, _charges(unleased))
@@ -79,13 +80,16 @@ def replay_records(
     """
     processes.replay(connection, process, start, upto)
     batch = _insert(connection, process, records)
-    meters.settle_unleased(connection, _charges(entries.insert_new_entries(connection, batch.entries)))
+    added = entries.insert_new_entries(connection, batch.entries)
+    _sum_up(connection, batch, added)
+    meters.settle_unleased(connection, _charges(added))
 
 
 def _insert(connection: Connection, process: str, records: Sequence[Record]) -> Batch:
-    """Everything but entries. Meters, which all processes share, are locked last and so for the shortest time."""
+    """Calls, recalls and holds. Meters, which all processes share, are locked last and so for the shortest time."""
     batch = sort_records(records)
-    _insert_traces(connection, batch)
+    calls.insert_calls(connection, batch.calls)
+    recalls.keep(connection, batch.recalls)
     meters.insert_holds(connection, process, list(batch.opened.values()))
     meters.delete_holds(connection, batch.closed)
     return batch
@@ -113,6 +117,7 @@ def bury(connection: Connection, process: str, now: float) -> list[Entry]:
     processes.state_of(connection, process)
     holds = meters.open_holds(connection, process)
     lines = entries.insert_new_entries(connection, [worst_case(hold, now) for hold in holds])
+    sums.add(connection, (), lines)
     meters.settle_unleased(connection, _charges(lines))
     meters.delete_holds(connection, [hold.id for hold in holds])
     meters.release_leases(connection, process)
@@ -128,9 +133,10 @@ def worst_case(hold: Hold, now: float) -> Entry:
     )
 
 
-def _insert_traces(connection: Connection, batch: Batch) -> None:
-    calls.insert_calls(connection, batch.calls)
-    runs.touch(connection, batch.calls)
+def _sum_up(connection: Connection, batch: Batch, lines: Sequence[Entry]) -> None:
+    """What runs, days and minutes come to by the calls and the entries that are new, and what was said of runs."""
+    said = [(Attribution(each.tenant, each.run), each.at) for each in batch.outcomes]
+    said += [(Attribution(each.tenant, each.run), each.at) for each in batch.ends]
+    sums.add(connection, batch.calls, lines, said)
     runs.record_outcomes(connection, batch.outcomes)
     runs.end(connection, batch.ends)
-    recalls.keep(connection, batch.recalls)

@@ -16,7 +16,6 @@ from trimtab.core import (
     Surface,
     Usage,
 )
-from trimtab.store import traffic
 from trimtab.store.bulk import insert_rows
 from trimtab.store.schema import call
 
@@ -81,7 +80,6 @@ def row_of(record: CallRecord) -> dict[str, object]:
 def insert_calls(connection: Connection, records: Sequence[CallRecord]) -> None:
     """Append calls."""
     insert_rows(connection, call, [row_of(record) for record in records])
-    traffic.add(connection, records)
 
 
 def of_run(connection: Connection, tenant: str, run: str) -> list[CallRecord]:

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, select
 
 from trimtab.core import Entry, Usage
-from trimtab.store import runs, spend
 from trimtab.store.bulk import insert_rows
 from trimtab.store.meters import upsert
 from trimtab.store.schema import entry
@@ -43,7 +42,6 @@ def row_of(line: Entry) -> dict[str, object]:
 def insert_entries(connection: Connection, lines: Sequence[Entry]) -> None:
     """Append entries known to be new."""
     insert_rows(connection, entry, [row_of(line) for line in lines])
-    _sum_up(connection, lines)
 
 
 def insert_new_entries(connection: Connection, lines: Sequence[Entry]) -> list[Entry]:
@@ -54,13 +52,7 @@ def insert_new_entries(connection: Connection, lines: Sequence[Entry]) -> list[E
         # RETURNING, because psycopg's row count of an INSERT does not reach us.
         if connection.scalar(statement.returning(entry.c.id)) is not None:
             added.append(line)
-    _sum_up(connection, added)
     return added
-
-
-def _sum_up(connection: Connection, lines: Sequence[Entry]) -> None:
-    runs.charge(connection, lines)
-    spend.add(connection, lines)
 
 
 def which_exist(connection: Connection, ids: Sequence[str]) -> set[str]:
@@ -74,9 +66,11 @@ def any_not_named(connection: Connection, tenant: str, run: str, prefix: str) ->
     return connection.scalar(select(entry.c.id).where(mine).limit(1)) is not None
 
 
-def of_run(connection: Connection, tenant: str, run: str) -> list[Entry]:
-    """A run's entries in order. What they charged to which meter is not stored."""
+def of_run(connection: Connection, tenant: str, run: str, call: str | None = None) -> list[Entry]:
+    """A run's entries in order, or those of one call of it. What they charged to which meter is not stored."""
     mine = (entry.c.run == run) & (entry.c.tenant == tenant)
+    if call is not None:
+        mine &= entry.c.call == call
     rows = connection.execute(select(entry).where(mine).order_by(entry.c.at, entry.c.id))
     return [
         Entry(

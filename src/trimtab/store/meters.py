@@ -231,12 +231,12 @@ def meters(connection: Connection, unit: str = "nanodollars") -> list[MeterRow]:
 
 def current(connection: Connection, now: float, whose: Sequence[str] | None, limit: int) -> list[MeterRow]:
     """Budgets whose window is not over (a run's has none, and is not among them), the fullest first; `whose`: only
-    those of these tenants and keys, by their names in the meters' ids."""
+    those with one of these between the bars of their ids (`user:acme/` stands for all of acme's users)."""
     columns = [meter.c[name] for name in MeterRow.__struct_fields__]
     statement = select(*columns).where(meter.c.unit == "nanodollars", meter.c.resets_at > now)
     if whose is not None:
-        named = [meter.c.id.contains(f":{name}{end}", autoescape=True) for name in whose for end in "|/"]
-        statement = statement.where(or_(*named))
+        ends = [name if name.endswith("/") else f"{name}|" for name in whose]
+        statement = statement.where(or_(*[meter.c.id.contains(f"|{end}", autoescape=True) for end in ends]))
     full = cast(meter.c.settled, Float) / func.nullif(meter.c.limit_amount, 0)
     rows = connection.execute(statement.order_by(full.desc().nulls_first(), meter.c.id).limit(limit))
     return [MeterRow(*row) for row in rows]

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, inspect, text
 
+from trimtab.core.errors import ConfigError
 from trimtab.store.database import Database
 
 HEAD = "0005"
@@ -15,6 +16,16 @@ def migrate(database: Database) -> None:
     if database.transact(_version) == HEAD:
         return
     database.transact(_upgrade)
+
+
+def require_head(database: Database) -> None:
+    """For processes that must not change the store under others. Raises ConfigError where it is not of this version."""
+    found = database.transact(_version)
+    if found == HEAD:
+        return
+    state = "has no tables yet" if found is None else f"is of version {found}, and this is for {HEAD}"
+    said = f"the database {state}; `trimtab serve` of this version brings it up to date"
+    raise ConfigError(said, key="server.database")
 
 
 def _version(connection: Connection) -> str | None:

@@ -124,7 +124,7 @@ def _found(values: dict[str, Any]) -> FoundRun:
 
 
 class RunTimes(msgspec.Struct, frozen=True):
-    """Runs that began lately, the newest first: when (epoch seconds), for how long, whether over."""
+    """Runs that began lately, the newest first: when (epoch seconds), and how long each took so far."""
 
     started_at: tuple[float, ...]
     seconds: tuple[float, ...]

@@ -8,24 +8,26 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Select,
+    and_,
     case,
     delete,
+    func,
     literal,
     or_,
     select,
+    true,
     tuple_,
+    update,
 )
 
 from trimtab.core import Attribution, CallRecord, Entry, OutcomeRecord
-from trimtab.store.bulk import add_rows
 from trimtab.store.journal import EndRecord
 from trimtab.store.meters import upsert
-from trimtab.store.schema import run
+from trimtab.store.schema import entry, run
 from trimtab.store.selection import Selection, Standing, completed, conditions
 
 RunStatus = Literal["completed", "not completed", "unknown", "open"]
 _AMOUNTS = ("nanodollars", "upstream_nanodollars", "unpriced")
-_FACTS = ("user", "workflow", "task", "agent", "started_at", "last_at", "calls", "ended")
 
 
 class RunRow(msgspec.Struct, frozen=True):
@@ -61,47 +63,83 @@ class Cursor(msgspec.Struct, frozen=True):
     id: str
 
 
-def touch(connection: Connection, records: Iterable[CallRecord]) -> None:
-    """Create or update the runs of finished calls."""
-    rows: dict[tuple[str, str], dict[str, object]] = {}
+def touch(
+    connection: Connection,
+    records: Iterable[CallRecord],
+    lines: Iterable[Entry] = (),
+    said: Iterable[tuple[Attribution, float]] = (),
+) -> None:
+    """Create or update the runs of finished calls and of entries that are new in the store; a run may be known by its
+    cost first. All runs a transaction writes to, those too of which something is `said` after, are locked here, in one
+    order: several processes may serve a run."""
+    rows: dict[tuple[str, str], dict[str, Any]] = {}
     for record in records:
-        who, at = record.call.who, record.call.at
-        row = rows.get((who.tenant, who.run))
-        if row is None:
-            rows[who.tenant, who.run] = _new(who, at, at + record.seconds, 1)
-            continue
-        row["calls"] = int(str(row["calls"])) + 1
-        row["last_at"] = max(float(str(row["last_at"])), at + record.seconds)
-        row["started_at"] = min(float(str(row["started_at"])), at)
-    if rows:
-        # In one order, whoever writes: two processes may serve a run.
-        _upsert(connection, [rows[key] for key in sorted(rows)])
-
-
-def charge(connection: Connection, lines: Iterable[Entry]) -> None:
-    """Add entries that are new in the store to what their runs cost; a run may be known by its cost first."""
-    found: dict[tuple[str, str], list[int]] = {}
-    first: dict[tuple[str, str], Entry] = {}
+        _add_call(rows, record)
+    called = set(rows)
     for line in lines:
-        sums = found.setdefault((line.tenant, line.run), [0, 0, 0])
-        first.setdefault((line.tenant, line.run), line)
-        sums[0] += line.nanodollars
-        sums[1] += line.upstream_nanodollars
-        sums[2] += line.certainty == "unpriced"
-    rows = [(*key, *found[key], *_facts(first[key])) for key in sorted(found)]
-    add_rows(connection, run, ("tenant", "id"), _AMOUNTS, rows, _FACTS)
+        _add_cost(rows, line)
+    charged = [key for key in rows if key not in called]
+    known = _which(connection, charged)
+    for who, at in said:
+        rows.setdefault((who.tenant, who.run), _new(who, at, at, 0))
+    if rows:
+        _upsert(connection, [rows[key] for key in sorted(rows)])
+    # Those made by a cost may have had others, if they were there before and were deleted.
+    sum_up(connection, sorted(set(charged) - known))
 
 
-def _facts(line: Entry) -> tuple[object, ...]:
-    return (line.user, line.workflow, "", "", line.at, line.at, 0, False)
+def _add_call(rows: dict[tuple[str, str], dict[str, Any]], record: CallRecord) -> None:
+    who, at = record.call.who, record.call.at
+    row = rows.get((who.tenant, who.run))
+    if row is None:
+        rows[who.tenant, who.run] = _new(who, at, at + record.seconds, 1)
+        return
+    row["calls"] += 1
+    row["last_at"] = max(row["last_at"], at + record.seconds)
+    row["started_at"] = min(row["started_at"], at)
+    row["seconds"] = row["last_at"] - row["started_at"]
+
+
+def _add_cost(rows: dict[tuple[str, str], dict[str, Any]], line: Entry) -> None:
+    row = rows.get((line.tenant, line.run))
+    if row is None:
+        who = Attribution(line.tenant, line.run, line.user, workflow=line.workflow)
+        row = rows[line.tenant, line.run] = _new(who, line.at, line.at, 0)
+    row["nanodollars"] += line.nanodollars
+    row["upstream_nanodollars"] += line.upstream_nanodollars
+    row["unpriced"] += line.certainty == "unpriced"
+
+
+def _which(connection: Connection, keys: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
+    if not keys:
+        return set()
+    found = select(run.c.tenant, run.c.id).where(tuple_(run.c.tenant, run.c.id).in_(keys))
+    return {(row.tenant, row.id) for row in connection.execute(found)}
+
+
+def sum_up(connection: Connection, keys: Sequence[tuple[str, str]]) -> None:
+    """Tell anew what runs cost, by all their entries: these outlive runs, and stand before a run that is made again."""
+    if not keys:
+        return
+    mine = and_(entry.c.run == run.c.id, entry.c.tenant == run.c.tenant)
+    amounts = {
+        "nanodollars": entry.c.nanodollars,
+        "upstream_nanodollars": entry.c.upstream_nanodollars,
+        "unpriced": case((entry.c.certainty == "unpriced", 1), else_=0),
+    }
+    sums = {
+        name: select(func.coalesce(func.sum(amount), 0)).where(mine).scalar_subquery()
+        for name, amount in amounts.items()
+    }
+    connection.execute(update(run).where(tuple_(run.c.tenant, run.c.id).in_(keys)).values(sums))
 
 
 def lay(connection: Connection, who: Attribution, started_at: float, last_at: float) -> None:
     """Make or stretch a run without a call of its own: one that was recorded elsewhere."""
-    _upsert(connection, [_new(who, started_at, last_at, 0)])
+    _upsert(connection, [_new(who, started_at, last_at, 0)], stretches=true())
 
 
-def _new(who: Attribution, started_at: float, last_at: float, calls: int) -> dict[str, object]:
+def _new(who: Attribution, started_at: float, last_at: float, calls: int) -> dict[str, Any]:
     return {
         "tenant": who.tenant,
         "id": who.run,
@@ -114,26 +152,29 @@ def _new(who: Attribution, started_at: float, last_at: float, calls: int) -> dic
         "calls": calls,
         "ended": False,
         "seconds": last_at - started_at,
+        "nanodollars": 0,
+        "upstream_nanodollars": 0,
+        "unpriced": 0,
     }
 
 
-def _upsert(connection: Connection, rows: list[dict[str, object]]) -> None:
+def _upsert(
+    connection: Connection, rows: list[dict[str, Any]], stretches: ColumnElement[bool] | None = None
+) -> None:
+    """Only calls stretch a run that is there, unless told else: what is charged or said late does not."""
     statement = upsert(connection, run)
     new = statement.excluded
+    longer = new.calls > 0 if stretches is None else stretches
     kept = {
         name: case((run.c[name] == "", new[name]), else_=run.c[name])
         for name in ("user", "workflow", "task", "agent")
     }
-    started_at = case((new.started_at < run.c.started_at, new.started_at), else_=run.c.started_at)
-    last_at = case((new.last_at > run.c.last_at, new.last_at), else_=run.c.last_at)
-    times = {
-        "started_at": started_at,
-        "last_at": last_at,
-        "seconds": last_at - started_at,
-        "calls": run.c.calls + new.calls,
-    }
+    started_at = case((longer & (new.started_at < run.c.started_at), new.started_at), else_=run.c.started_at)
+    last_at = case((longer & (new.last_at > run.c.last_at), new.last_at), else_=run.c.last_at)
+    times = {"started_at": started_at, "last_at": last_at, "seconds": last_at - started_at}
+    sums = {name: run.c[name] + new[name] for name in ("calls", *_AMOUNTS)}
     connection.execute(
-        statement.on_conflict_do_update(index_elements=["tenant", "id"], set_=kept | times), rows
+        statement.on_conflict_do_update(index_elements=["tenant", "id"], set_=kept | times | sums), rows
     )
 
 

@@ -8,13 +8,17 @@ from sqlalchemy import ColumnElement, Connection, Table, func, select
 
 from trimtab.core import Entry
 from trimtab.store.bulk import add_rows
-from trimtab.store.sums_schema import spend_day, spend_user
+from trimtab.store.sums_schema import spend_day, spend_step, spend_user
 
 SpendField = Literal["day", "tenant", "user", "workflow", "step", "model", "endpoint", "kind"]
 _DAY = 86_400
 _GUESSED = ("estimated", "worst_case")
-_OF_DAY = ("day", "tenant", "workflow", "step", "model", "endpoint", "kind")
-_OF_USER = ("day", "tenant", "user", "workflow", "model")
+# The smallest first.
+_TABLES: tuple[tuple[Table, tuple[str, ...]], ...] = (
+    (spend_day, ("day", "tenant", "workflow", "model", "endpoint", "kind")),
+    (spend_step, ("day", "tenant", "workflow", "step", "model", "kind")),
+    (spend_user, ("day", "tenant", "user", "workflow", "model")),
+)
 
 
 class SpendSums(msgspec.Struct, frozen=True):
@@ -46,7 +50,7 @@ _AMOUNTS = tuple(SpendSums.__struct_fields__[1:])
 
 def add(connection: Connection, lines: Sequence[Entry]) -> None:
     """Add entries that are new in the store. Rows are locked in one order, whoever writes."""
-    for table, keys in ((spend_day, _OF_DAY), (spend_user, _OF_USER)):
+    for table, keys in _TABLES:
         sums: dict[tuple[Any, ...], list[int]] = {}
         for line in lines:
             key = _key(line, keys)
@@ -79,7 +83,7 @@ def spend_sums(
 ) -> list[SpendSums]:
     """Sums by `by`, the dearest first, at most `most`; without `by`, one line of all.
 
-    Raises ValueError where users and steps, endpoints or kinds are asked for together: those are not summed.
+    Raises ValueError where users and steps, or either and endpoints, are asked for together: those are not summed.
     """
     table = _table_of({*by, *selection.named})
     fields = [table.c[name] for name in by]
@@ -95,11 +99,12 @@ def spend_sums(
 
 
 def _table_of(names: set[SpendField]) -> Table:
-    if "user" not in names:
-        return spend_day
-    if names <= set(_OF_USER):
-        return spend_user
-    raise ValueError(f"users are not summed by {', '.join(sorted(names - set(_OF_USER)))}")
+    for table, fields in _TABLES:
+        if names <= set(fields):
+            return table
+    apart = "users" if "user" in names else "steps"
+    known = next(fields for _, fields in _TABLES if apart[:-1] in fields)
+    raise ValueError(f"{apart} are not summed by {', '.join(sorted(names - set(known)))}")
 
 
 def _named(table: Table, selection: SpendSelection) -> list[ColumnElement[bool]]:

@@ -23,15 +23,27 @@ spend_day = Table(
     Column("day", Integer, nullable=False),
     Column("tenant", Words, nullable=False),
     Column("workflow", Words, nullable=False),
-    Column("step", Words, nullable=False),
     Column("model", Words, nullable=False),
     Column("endpoint", Words, nullable=False),
     Column("kind", Words, nullable=False),
     *_amounts(),
-    PrimaryKeyConstraint("day", "tenant", "workflow", "step", "model", "endpoint", "kind"),
+    PrimaryKeyConstraint("day", "tenant", "workflow", "model", "endpoint", "kind"),
 )
 
-# Users are many: theirs stand apart, so that they do not multiply with steps and endpoints.
+# Steps and users are many: theirs stand apart, so that neither multiplies the other nor the endpoints.
+spend_step = Table(
+    "spend_step",
+    metadata,
+    Column("day", Integer, nullable=False),
+    Column("tenant", Words, nullable=False),
+    Column("workflow", Words, nullable=False),
+    Column("step", Words, nullable=False),
+    Column("model", Words, nullable=False),
+    Column("kind", Words, nullable=False),
+    *_amounts(),
+    PrimaryKeyConstraint("day", "tenant", "workflow", "step", "model", "kind"),
+)
+
 spend_user = Table(
     "spend_user",
     metadata,

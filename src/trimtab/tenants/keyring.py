@@ -165,8 +165,10 @@ def create_key(
     models: tuple[str, ...] = (),
     expires_at: float | None = None,
     note: str = "",
+    also: Callable[[Connection, keys.KeyRow], None] | None = None,
 ) -> tuple[str, keys.KeyRow]:
-    """Make a key: the secret (shown once, never stored) and its row. Raises StoreUnavailable."""
+    """Make a key: the secret (shown once, never stored) and its row. What is `also` to be written is so in the same
+    transaction. Raises StoreUnavailable."""
     secret = KEY_PREFIX + secrets.token_urlsafe(32)
     now = clock.now()
     row = keys.KeyRow(
@@ -181,5 +183,11 @@ def create_key(
         created_at=now,
         expires_at=expires_at,
     )
-    database.transact(lambda connection: keys.add(connection, row))
+
+    def work(connection: Connection) -> None:
+        keys.add(connection, row)
+        if also is not None:
+            also(connection, row)
+
+    database.transact(work)
     return secret, row

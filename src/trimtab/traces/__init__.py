@@ -18,7 +18,7 @@ from trimtab.traces.metrics import ControllerFigures, Gauges, Metrics
 from trimtab.traces.retention import Pruned, Retention, prune
 from trimtab.traces.runs import completed_at, find_run, list_runs, standing_of
 from trimtab.traces.spans import Spans
-from trimtab.traces.tree import CallNode, RunTree, StepNode, read_tree, read_tree_with_content
+from trimtab.traces.tree import CallNode, RunTree, StepNode, read_tree, read_tree_with_content, tree_of
 from trimtab.traces.tree_json import tree_json
 
 __all__ = [
@@ -64,5 +64,6 @@ __all__ = [
     "standing_json",
     "standing_of",
     "tree_json",
+    "tree_of",
     "write_lines",
 ]

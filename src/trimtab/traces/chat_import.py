@@ -9,9 +9,9 @@ from pathlib import Path
 import msgspec
 from sqlalchemy import Connection
 
-from trimtab.core import OutcomeRecord
+from trimtab.core import Entry, OutcomeRecord
 from trimtab.core.errors import DataError
-from trimtab.store import Database, EndRecord, calls, entries, runs
+from trimtab.store import Database, EndRecord, calls, entries, runs, sums
 from trimtab.traces.chat_line import ChatLine
 from trimtab.traces.chat_records import IMPORTED, RecordedRun, recorded_run
 from trimtab.traces.lines import LineReader
@@ -108,11 +108,15 @@ def read_line(line: bytes, file: str, number: int) -> ChatLine:
 
 def _insert(connection: Connection, chunk: Iterable[_Item]) -> list[_Item]:
     """Store those lines that are not here; returns them."""
-    new = []
+    new: list[_Item] = []
+    added: list[Entry] = []
     for item in chunk:
         if not _is_known(connection, item.told):
-            _insert_one(connection, item)
+            added += _insert_one(connection, item)
             new.append(item)
+    sums.add(connection, [call for item in new for call in item.told.calls], added)
+    # The ledger outlives traces: of a run that was here before, entries may stand that are not added again.
+    runs.sum_up(connection, sorted({(item.told.who.tenant, item.told.who.run) for item in new}))
     return new
 
 
@@ -134,16 +138,17 @@ def _is_bare(told: RecordedRun) -> bool:
     return not told.calls and not told.entries
 
 
-def _insert_one(connection: Connection, item: _Item) -> None:
+def _insert_one(connection: Connection, item: _Item) -> list[Entry]:
+    """The entries that are new."""
     line, told = item.line, item.told
     who = told.who
     runs.lay(connection, who, told.started_at, told.last_at)
     calls.insert_calls(connection, told.calls)
-    runs.touch(connection, told.calls)
-    entries.insert_new_entries(connection, told.entries)
+    added = entries.insert_new_entries(connection, told.entries)
     if line.reward is not None:
         by, reason = line.outcome_by or "", line.outcome_reason or ""
         outcome = OutcomeRecord(who.tenant, who.run, told.last_at, line.reward, by, reason)
         runs.record_outcomes(connection, [outcome])
     if line.end:
         runs.end(connection, [EndRecord(who.tenant, who.run, told.last_at)])
+    return added

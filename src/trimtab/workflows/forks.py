@@ -30,7 +30,7 @@ from trimtab.store import (
 from trimtab.tenants import KeyFacts
 from trimtab.workflows import points
 from trimtab.workflows.graphs import Graph, HostedGraph
-from trimtab.workflows.host import Host
+from trimtab.workflows.host import Before, Host
 from trimtab.workflows.order import Order, RunTerms
 from trimtab.workflows.points import Point, facts_of, require_nodes
 from trimtab.workflows.saver import ThreadSaver
@@ -91,8 +91,10 @@ class Forks:
         *,
         by: KeyFacts | None = None,
         waits: bool = False,
+        also: Before | None = None,
     ) -> WorkflowRunRow:
-        """A new run that goes on from a checkpoint of a run (of the tenant, where one is named).
+        """A new run that goes on from a checkpoint of a run (of the tenant, where one is named). What is `also` to be
+        written is so in the transaction of its admission.
 
         Raises NotFound, Conflict, BadRequest, and what the admission of a run raises.
         """
@@ -117,7 +119,13 @@ class Forks:
         changed = replace(
             copied, checkpoints=(*copied.checkpoints, *checkpoints), writes=(*copied.writes, *writes)
         )
-        return await self._host.start(_order(copied, by, waits=waits), changed.put)
+
+        def put(connection: Connection, fork: WorkflowRunRow) -> None:
+            changed.put(connection, fork)
+            if also is not None:
+                also(connection, fork)
+
+        return await self._host.start(_order(copied, by, waits=waits), put)
 
 
 class _Noting(ThreadSaver):

@@ -5,7 +5,7 @@ A run goes on once all it asked is answered: nodes that asked side by side end t
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from math import isfinite
 from typing import Any, Literal, TypeGuard
@@ -68,15 +68,30 @@ class Inbox:
         return await self._database.run(lambda c: _found(c, tenant, run, question))
 
     async def answer(
-        self, tenant: str, run: str, question: str, value: bytes, by: str = "", decision: Verb = ""
+        self,
+        tenant: str,
+        run: str,
+        question: str,
+        value: bytes,
+        by: str = "",
+        decision: Verb = "",
+        also: Callable[[Connection], None] | None = None,
     ) -> bool:
-        """Answer a question with JSON; True where the run goes on by that, False where it has asked more.
+        """Answer a question with JSON; True where the run goes on by that, False where it has asked more. What
+        is `also` to be written is so in the same transaction.
 
         Raises NotFound (another tenant's is not there either), Conflict where it is answered or withdrawn,
         BadRequest.
         """
         input_of(value)
-        work = partial(_answer, tenant=tenant, run=run, question=question, value=value, by=by, verb=decision)
+        given = partial(_answer, tenant=tenant, run=run, question=question, value=value, by=by, verb=decision)
+
+        def work(connection: Connection) -> bool:
+            goes_on = given(connection)
+            if also is not None:
+                also(connection)
+            return goes_on
+
         return await self._database.run(work)
 
     async def escalate(self) -> list[QuestionRow]:

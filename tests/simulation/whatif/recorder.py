@@ -16,7 +16,7 @@ from trimtab.core import (
 from trimtab.pool import Pool
 from trimtab.routing import sticky_unit
 from trimtab.simulation.whatif import Replay, Trial, report_of
-from trimtab.store import Database, Selection, calls, entries, migrate, runs, url_of
+from trimtab.store import Database, Selection, calls, entries, migrate, runs, sums, url_of
 from trimtab.traces import completed_at
 
 USUAL = Usage(1000, 100)
@@ -149,9 +149,10 @@ class Recorder:
     def keep(self, *records):
         def work(connection):
             made = [each for each in records if isinstance(each, CallRecord)]
+            lines = [each for each in records if isinstance(each, Entry)]
             calls.insert_calls(connection, made)
-            runs.touch(connection, made)
-            entries.insert_entries(connection, [each for each in records if isinstance(each, Entry)])
+            entries.insert_entries(connection, lines)
+            sums.add(connection, made, lines)
             runs.record_outcomes(connection, [each for each in records if isinstance(each, OutcomeRecord)])
 
         self.database.transact(work)

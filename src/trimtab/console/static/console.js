@@ -4,14 +4,12 @@
 // <section data-live="URL"> is filled anew with each event of the stream, as long as the page is looked at.
 function live(section) {
   let source = null;
-  const busy = () =>
-    section.querySelector("details[open]") || // somebody reads in it
-    (section.contains(document.activeElement) && document.activeElement.matches("input, select, textarea"));
+  let paused = false;
+  // Somebody reads in it, or stands in it with the keyboard.
+  const busy = () => paused || section.querySelector("details[open]") || section.contains(document.activeElement);
   const show = (text) => {
     if (busy()) return;
-    const held = section.contains(document.activeElement) ? document.activeElement.getAttribute("aria-label") : null;
     section.innerHTML = text;
-    if (held) section.querySelector(`[aria-label="${CSS.escape(held)}"]`)?.focus();
     section.setAttribute("data-fresh", "");
     prepare(section);
   };
@@ -22,7 +20,16 @@ function live(section) {
     source.addEventListener("over", () => { close(); if (!busy()) location.reload(); });
   };
   const close = () => { if (source) source.close(); source = null; };
-  document.addEventListener("visibilitychange", () => (document.hidden ? close() : open()));
+  const pause = document.querySelector("button[data-pause]");
+  if (pause) {
+    pause.hidden = false;
+    pause.addEventListener("click", () => {
+      paused = !paused;
+      pause.textContent = paused ? "Go on" : "Pause";
+      paused ? close() : open();
+    });
+  }
+  document.addEventListener("visibilitychange", () => (document.hidden || paused ? close() : open()));
   addEventListener("pagehide", close);
   if (!document.hidden) open();
 }

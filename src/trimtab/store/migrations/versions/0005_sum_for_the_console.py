@@ -26,7 +26,8 @@ def upgrade() -> None:
     day = "CAST(FLOOR(at / 86400.0) AS INTEGER)"
     if op.get_bind().dialect.name == "sqlite":
         day = "CAST(at / 86400.0 AS INTEGER)"
-    _spend("spend_day", day, ("tenant", "workflow", "step", "model", "endpoint", "kind"))
+    _spend("spend_day", day, ("tenant", "workflow", "model", "endpoint", "kind"))
+    _spend("spend_step", day, ("tenant", "workflow", "step", "model", "kind"))
     _spend("spend_user", day, ("tenant", "user", "workflow", "model"))
     op.create_index("spend_user_tenant", "spend_user", ["tenant", "user", "day"])
     _calls()
@@ -103,7 +104,7 @@ def _people() -> None:
 def downgrade() -> None:
     """Take back."""
     op.drop_index("meter_resets", "meter")
-    for table in ("audit", "console_session", "call_minute", "spend_user", "spend_day"):
+    for table in ("audit", "console_session", "call_minute", "spend_user", "spend_step", "spend_day"):
         op.drop_table(table)
     for index in ("run_seconds", "run_cost", "run_workflow", "run_user", "run_tenant", "run_started"):
         op.drop_index(index, "run")
