@@ -14,10 +14,21 @@ import pytest
 
 from console import browsing
 from console.browsing import PHONE, WIDE, window
+from controllers.tiny import pack
 from gateway.served import ask, endpoint
 from reception.answering import asked, bearer, over
 from traces.made import call, entry, keep
-from trimtab.store import RunQuery, Standing, calls, run_pages, workflow_questions
+from trimtab.controllers import Registry
+from trimtab.store import (
+    RunQuery,
+    Standing,
+    ThreadRow,
+    calls,
+    run_pages,
+    workflow_questions,
+    workflow_threads,
+)
+from workflows.made import lay_run
 
 DATA = Path(os.environ.get("TRIMTAB_DATA", Path(__file__).parents[3] / "shared" / "data"))
 RUNS = DATA / "tau2_traces" / "runs.jsonl.gz"
@@ -194,6 +205,99 @@ async def test_people_act_by_clicks(served, browser, script):
         assert again.id not in page.url
         await page.click("button:has-text('Sign out')")
         assert "API key" in await page.inner_text("main")
+
+
+@pytest.mark.parametrize(
+    ("button", "form", "told"),
+    [
+        ("Reject", {"reason": "no\nnever"}, {"decision": "reject", "reason": "no\r\nnever"}),
+        ("Edit", {"value": '{"refund": 5}'}, {"decision": "edit", "value": {"refund": 5}}),
+        ("Answer with the value as it is", {"value": '"granted"'}, "granted"),
+    ],
+)
+async def test_questions_are_answered_in_every_way_by_clicks(served, browser, button, form, told):
+    async with window(browser, served.url, script=False) as seen:
+        await seen.sign_in(await served.key("acme", "ada", "operator"))
+        await seen.page.click("text=Inbox")
+        await seen.page.click("main table a")
+        for name, text in form.items():
+            await seen.page.fill(f"textarea[name={name}]", text)
+        await seen.page.click(f"button:has-text('{button}')")
+        run = await over(served, served.waiting.id)
+        assert json.loads(run.output)["log"][1] == told
+
+
+async def test_a_failed_run_is_retried_by_a_click(served, browser):
+    def lay(connection):
+        lay_run(connection, "broken", state="failed")
+        workflow_threads.lay(connection, ThreadRow("acme", "thread-broken", "work", "{}", "broken", 1.0, 1.0))
+
+    served.house.workflows.leave_runs()
+    served.house.database.transact(lay)
+    async with window(browser, served.url) as seen:
+        await seen.sign_in(await served.key("acme", "ada", "operator"))
+        await seen.open("/console/run?tenant=acme&id=broken")
+        await seen.page.click("button:has-text('Retry')")
+        assert "retry a run" in await seen.page.inner_text("main")
+
+
+async def test_keys_are_made_and_revoked_by_clicks(served, browser):
+    async with window(browser, served.url) as seen:
+        page = seen.page
+        page.on("dialog", lambda dialog: dialog.accept())
+        await seen.sign_in(await served.key("default", "root", "admin"))
+        await page.click("text=Budgets & keys")
+        form = page.locator("form[action$='/keys/create']")
+        await form.locator("input[name=tenant]").fill("newcomer")
+        await form.locator("select[name=role]").select_option("viewer")
+        await form.locator("button").click()
+        secret = await page.locator("main pre, main code").first.inner_text()
+        assert secret.startswith("tt-")
+        async with window(browser, served.url) as theirs:
+            await theirs.sign_in(secret)
+            assert "viewer · newcomer" in await theirs.page.inner_text("header")
+            assert "Settings" not in await theirs.page.inner_text("header")
+            await page.click("text=Budgets & keys")
+            await page.locator("tr", has_text="newcomer").locator("button:has-text('Revoke')").click()
+            await theirs.page.goto(f"{served.url}/console/runs")
+            assert "sign-in" in theirs.page.url
+        assert "revoked" in await page.locator("tr", has_text="newcomer").first.inner_text()
+
+
+async def test_controllers_are_put_to_work_and_taken_off_by_clicks(served, browser, tmp_path):
+    rules = [{"when": "order", "calls": [["get_order", {"id": "W1"}]]}]
+    pack(Registry(tmp_path / "house" / "controllers"), tmp_path / "made", rules, version="1")
+    async with window(browser, served.url) as seen:
+        page = seen.page
+        page.on("dialog", lambda dialog: dialog.accept())
+        await seen.sign_in(await served.key("default", "root", "admin"))
+        await page.click("text=Controllers")
+        await page.click("main table a")
+        assert await seen.violations() == []
+        await seen.picture("controller light")
+        for button, state in (("Let it look on", "shadow"), ("Enable", "enabled"), ("Disable", "disabled")):
+            await page.click(f"button:has-text('{button}')")
+            assert state in await page.inner_text("dl.tiles")
+
+
+async def test_costs_are_drilled_and_taken_as_csv_and_a_run_tried_otherwise(served, browser):
+    async with window(browser, served.url) as seen:
+        page = seen.page
+        await seen.sign_in(await served.key("default", "root", "admin"))
+        await page.click("text=Costs")
+        await page.click("main table a:has-text('parts-support')")
+        assert "workflow=parts-support" in page.url
+        async with page.expect_download() as coming:
+            await page.click("text=These lines as CSV")
+        file = await (await coming.value).path()
+        assert "nanodollars" in Path(file).read_text().splitlines()[0]
+        await seen.open("/console/run?tenant=acme&id=mine")
+        await page.click("text=Open as what-if")
+        await page.select_option("select[name=policy]", "cheapest")
+        await page.click("button:has-text('Try')")
+        assert "0 of 1 calls would have moved" in await page.inner_text("main")
+        assert await seen.violations() == []
+        await seen.picture("what if light")
 
 
 async def test_names_that_are_markup_run_nothing(served, browser):

@@ -18,6 +18,7 @@ def test_the_exports_of_the_room_are_these():
         "limit_of",
         "read_body",
         "send_bytes",
+        "status_of",
         "whole_of",
     ]
     assert all(hasattr(gateway, name) for name in gateway.__all__)

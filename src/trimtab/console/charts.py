@@ -98,7 +98,7 @@ def _pieces(values: Sequence[float | None], top: float) -> list[str]:
 
 def _beside(point: str) -> str:
     x, _, y = point.partition(",")
-    return f"{float(x) + 0.4:g},{y}"
+    return f"{max(0.0, float(x) - 0.4):g},{y}" if float(x) else f"0.4,{y}"
 
 
 def bar(part: float, whole: float, tone: str = "fill1", about: str = "") -> Markup:
