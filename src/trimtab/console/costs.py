@@ -1,7 +1,8 @@
 """The page Costs: where the money went, narrowed by click; what prompts are made of; what was saved. Also as CSV."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import msgspec
 from markupsafe import Markup
@@ -27,6 +28,8 @@ _MODELS = 5_000
 _IDLE_TOOLS = 30
 _PRICE_SECONDS = 600.0
 _OVERHEAD_SECONDS = 60.0
+_SUMS_SECONDS = 15.0
+T = TypeVar("T")
 
 
 class CostRow(msgspec.Struct, frozen=True):
@@ -49,11 +52,10 @@ class CostsPage:
         query = self._query(visitor)
         prices = await self._prices()
         one_of({"against": query.against}, "against", tuple(prices))
-        read = self._premises.reader.read
         rows, days, models, overhead = await asyncio.gather(
-            read(lambda c: _rows(c, query, _ROWS + 1)),
-            read(lambda c: spend.spend_sums(c, ("day",), query.selection)),
-            read(lambda c: _models(c, query)),
+            self._read("rows", query, lambda c: _rows(c, query, _ROWS + 1)),
+            self._read("days", query, lambda c: spend.spend_sums(c, ("day",), query.selection)),
+            self._read("models", query, lambda c: _models(c, query)),
             self._overhead(query),
         )
         known = {model for endpoint in self._premises.loaded.settings.endpoint for model in endpoint.models}
@@ -97,6 +99,12 @@ class CostsPage:
     def _query(self, visitor: Visitor) -> CostQuery:
         now = self._premises.clock.now()
         return cost_query(visitor.query, visitor.tenant, now, own=not visitor.is_admin)
+
+    async def _read(self, what: str, query: CostQuery, work: Callable[[Connection], T]) -> T:
+        """Sums of days change slowly, and people go to and fro."""
+        reader = self._premises.reader
+        key = (what, query.by, query.since, query.until, *sorted(query.named.items()))
+        return await reader.kept(key, _SUMS_SECONDS, lambda: reader.read(work))
 
     async def _prices(self) -> dict[str, Price]:
         """Published prices are looked up in a list that takes a while to read."""

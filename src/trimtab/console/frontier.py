@@ -19,7 +19,7 @@ from trimtab.core.errors import NotFound
 from trimtab.evaluation import Line, Plane, PlanePoint, draw_plane, shown
 from trimtab.store import DrawnRun, Selection, drawn
 
-DAYS, MOST_RUNS = 30, 3_000
+DAYS, MOST_RUNS = 30, 2_000
 _DAY = 86_400
 _SECONDS = 60.0
 _MOST_WORKFLOWS, _MOST_SEEN = 50, 5_000
