@@ -41,20 +41,15 @@ def store(tmp_path, fresh_database):
     database.close()
 
 
+def command(folder, port=0):
+    config = str(folder / "trimtab.toml")
+    return [sys.executable, "-m", "trimtab", "console", "-c", config, "--port", str(port)]
+
+
 @pytest.fixture
 def console(tmp_path, store):
     """The process, and the port it listens on."""
-    command = [
-        sys.executable,
-        "-m",
-        "trimtab",
-        "console",
-        "-c",
-        str(tmp_path / "trimtab.toml"),
-        "--port",
-        "0",
-    ]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ)
+    process = subprocess.Popen(command(tmp_path), stdout=subprocess.PIPE, text=True, env=os.environ)
     line = process.stdout.readline()
     yield process, int(re.search(r"console at http://127\.0\.0\.1:(\d+)/console", line).group(1))
     if process.poll() is None:
@@ -108,16 +103,14 @@ def test_pages_of_the_house_show_what_the_store_knows(console, store):
 
 def test_a_database_of_another_version_is_left_alone(tmp_path):
     (tmp_path / "trimtab.toml").write_text(f'[server]\ndata = "{tmp_path / "data"}"\n')
-    command = [
-        sys.executable,
-        "-m",
-        "trimtab",
-        "console",
-        "-c",
-        str(tmp_path / "trimtab.toml"),
-        "--port",
-        "0",
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command(tmp_path), capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 1
     assert "has no tables yet; `trimtab serve` of this version brings it up to date" in done.stderr
+
+
+def test_a_port_that_is_taken_is_told_in_a_line(tmp_path, console):
+    _, port = console
+    done = subprocess.run(command(tmp_path, port), capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert f"cannot listen on 127.0.0.1:{port}" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -47,3 +47,10 @@ async def test_another_tenants_run_is_not_tried(served, guests):
     guest = await guests(served, "viewer", tenant="other")
     assert (await guest.get("/console/whatif?tenant=default&id=mine&policy=cheapest")).status == 403
     assert (await guest.get("/console/whatif?id=mine&policy=cheapest")).status == 404
+
+
+async def test_a_policy_that_cannot_be_made_is_told_as_bad_input(serve, upstream, guests):
+    served = await serve(f'{endpoint(upstream)}[policy.odd]\nkind = "no_such_module:route"\n')
+    assert (await served.post(ask(), headers={"x-trimtab-run": "mine"})).status == 200
+    answer = await (await guests(served)).get("/console/whatif?id=mine&policy=odd")
+    assert (answer.status, "'no_such_module:route' cannot be loaded" in words(answer)) == (400, True)

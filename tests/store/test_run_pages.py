@@ -53,8 +53,7 @@ def walk(database, query, limit=7):
         found += part
         if len(part) < limit:
             return found
-        last = part[-1]
-        after = RunPlace(getattr(last, ORDERS[query.sorting][0]), last.tenant, last.id)
+        after = RunPlace.behind(part[-1], query.sorting)
 
 
 @pytest.mark.parametrize("sorting", ORDERS)
@@ -114,6 +113,12 @@ def test_hosted_runs_are_found_by_state_before_they_made_a_call(filled):
         lambda c: run_pages.page(c, RunQuery(selection=Selection(run="r00")), STANDING, 9)
     )
     assert [each.state for each in listed] == (["queued"] if listed[0].run.tenant == "a" else [None])
+
+
+def test_a_hosted_run_that_ended_without_a_call_is_not_open(filled):
+    filled.transact(lambda c: workflow_runs.add(c, row("gone", tenant="a", state="cancelled", owner="")))
+    (found,) = filled.transact(lambda c: run_pages.page(c, RunQuery(state="cancelled"), STANDING, 9))
+    assert (found.run.id, found.run.status, found.run.ended) == ("gone", "unknown", True)
 
 
 def test_the_latest_runs_come_first_with_how_long_they_took(filled):

@@ -134,7 +134,10 @@ def test_minutes_count_calls_by_how_they_ended_and_how_long_they_took(database):
         call("c5", status="failed", code="whatever endpoints say", seconds=0.5),
         call("c6", at=-7_200.0),
     )
-    read = lambda tenant: database.transact(lambda c: traffic.minutes(c, tenant, minute, minute + 2))  # noqa: E731
+
+    def read(tenant):
+        return database.transact(lambda c: traffic.minutes(c, tenant, minute, minute + 2))
+
     acme = {(row.status, row.code): (row.calls, row.nanodollars) for row in read("acme")}
     assert acme == {("ok", ""): (2, 7), ("refused", "queue_full"): (1, 0), ("failed", ""): (1, 0)}
     (slow,) = [row for row in read(None) if row.endpoint == "far"]

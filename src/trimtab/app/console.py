@@ -33,14 +33,10 @@ class LazyConsole:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if self._building is None:
+        if self._building is None or _failed(self._building):
             # In a thread: what the pages need takes a moment to load, and calls are to go on meanwhile.
             self._building = asyncio.ensure_future(asyncio.to_thread(self._build))
-        try:
-            pages = await asyncio.shield(self._building)
-        except Exception:
-            self._building = None  # whoever looks next tries again
-            raise
+        pages = await asyncio.shield(self._building)
         await pages(scope, receive, send)
 
     def _build(self) -> ASGIApp:
@@ -74,3 +70,7 @@ class LazyConsole:
         """Leave the threads that read for it."""
         if self._reader is not None:
             self._reader.close()
+
+
+def _failed(building: "asyncio.Task[ASGIApp]") -> bool:
+    return building.done() and (building.cancelled() or building.exception() is not None)

@@ -2,8 +2,7 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from functools import partial
 
 import uvloop
@@ -31,29 +30,10 @@ def view(loaded: Loaded, announce: Callable[[str], None]) -> None:
 
 async def _view(loaded: Loaded, announce: Callable[[str], None]) -> None:
     settings, ending = loaded.settings.server, asyncio.Event()
-    async with _pages(loaded, ending) as pages:
-        server = server_of(pages, settings.host, settings.port, _DRAIN_SECONDS)
-
-        def stop() -> None:
-            ending.set()
-            server.force_exit = server.should_exit
-            server.should_exit = True
-
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, stop)
-        running = await begin(server)
-        port = server.servers[0].sockets[0].getsockname()[1]
-        announce(f"http://{settings.host}:{port}{ROOT}")
-        await running
-
-
-@asynccontextmanager
-async def _pages(loaded: Loaded, ending: asyncio.Event) -> AsyncIterator[Starlette]:
     database, clock = database_for(loaded), SystemClock()
-    reader = Reader(database)
+    reader, keyring = Reader(database), Keyring(database, clock)
     try:
         await asyncio.to_thread(require_head, database)
-        keyring = Keyring(database, clock)
         await keyring.load()
         premises = Premises(
             loaded=loaded,
@@ -71,9 +51,22 @@ async def _pages(loaded: Loaded, ending: asyncio.Event) -> AsyncIterator[Starlet
             seats=HouseSeats(loaded.settings, database, clock),
         )
         home = Route("/", lambda request: RedirectResponse(ROOT))
+        pages = Starlette(routes=[home, *console_routes(premises)])
+        server = server_of(pages, settings.host, settings.port, _DRAIN_SECONDS)
+
+        def stop() -> None:
+            ending.set()
+            server.force_exit = server.should_exit
+            server.should_exit = True
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop)
+        running = await begin(server)
         async with asyncio.TaskGroup() as group:
             keeping = group.create_task(keyring.run())
-            yield Starlette(routes=[home, *console_routes(premises)])
+            port = server.servers[0].sockets[0].getsockname()[1]
+            announce(f"http://{settings.host}:{port}{ROOT}")
+            await running
             keeping.cancel()
     finally:
         reader.close()

@@ -1,7 +1,5 @@
 """The page Now: the last hour and this moment, anew every two seconds for whoever looks."""
 
-from typing import Any
-
 import msgspec
 from sqlalchemy import Connection
 from starlette.responses import Response
@@ -12,7 +10,7 @@ from trimtab.console.meters import Budget, read_budgets
 from trimtab.console.premises import Premises
 from trimtab.console.traffic import MINUTES, Hour, hour_of
 from trimtab.console.visitor import Visitor
-from trimtab.store import SpendSelection, run_pages, spend, traffic
+from trimtab.store import SpendField, SpendSelection, WorkflowState, run_pages, spend, traffic
 
 _MOST_RUNS = 20_000
 _SECONDS, _HOUR_SECONDS = 2.0, 10.0
@@ -23,9 +21,18 @@ _MOST_BUDGETS = 8
 class _Moment(msgspec.Struct, frozen=True):
     """What the store knows of this moment."""
 
-    states: dict[tuple[str, Any], int]
+    states: dict[tuple[str, WorkflowState], int]
     budgets: list[Budget]
     spent: int
+
+
+class _Endpoint(msgspec.Struct, frozen=True):
+    """What this process knows of an endpoint."""
+
+    name: str
+    in_flight: int
+    queued: int
+    open: bool
 
 
 class NowPage:
@@ -75,18 +82,11 @@ class NowPage:
         key = ("hour", tenant, until)
         return await reader.kept(key, _HOUR_SECONDS, lambda: reader.read(lambda c: _hour(c, tenant, until)))
 
-    def _endpoints(self) -> list[dict[str, object]]:
-        """What this process knows of its endpoints."""
+    def _endpoints(self) -> list[_Endpoint]:
         if self._premises.pool is None:
             return []
         return [
-            {
-                "name": each.name,
-                "in_flight": each.in_flight,
-                "queued": each.queued,
-                "open": not each.available,
-                "models": each.settings.models,
-            }
+            _Endpoint(each.name, each.in_flight, each.queued, not each.available)
             for each in self._premises.pool.endpoints.values()
         ]
 
@@ -100,7 +100,7 @@ def _hour(connection: Connection, tenant: str | None, until: int) -> Hour:
 
 def _moment(connection: Connection, tenant: str | None, now: float) -> _Moment:
     today = int(now // _DAY)
-    named: dict[Any, str] = {} if tenant is None else {"tenant": tenant}
+    named: dict[SpendField, str] = {} if tenant is None else {"tenant": tenant}
     total = spend.spend_sums(connection, (), SpendSelection(since=today, until=today, named=named))
     return _Moment(
         run_pages.hosted_states(connection, tenant),

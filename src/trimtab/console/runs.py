@@ -11,14 +11,6 @@ from trimtab.console.visitor import Visitor
 from trimtab.store import FoundRun, RunPlace, RunSorting, run_pages
 
 _PAGE = 50
-_ORDER: dict[RunSorting, str] = {
-    "newest": "started_at",
-    "oldest": "started_at",
-    "dearest": "nanodollars",
-    "cheapest": "nanodollars",
-    "slowest": "seconds",
-    "fastest": "seconds",
-}
 
 
 class RunsPage:
@@ -49,6 +41,5 @@ class RunsPage:
         )
 
     def _further(self, asked: Mapping[str, str], rows: list[FoundRun], sorting: RunSorting) -> str:
-        last = rows[-1].run
-        after = place_text(RunPlace(getattr(last, _ORDER[sorting]), last.tenant, last.id))
+        after = place_text(RunPlace.behind(rows[-1].run, sorting))
         return link("/runs", **kept(asked), after=after)

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from trimtab.console.premises import Premises
 from trimtab.console.visitor import Visitor
-from trimtab.core.errors import BadRequest, NotFound
+from trimtab.core.errors import BadRequest, ConfigError, NotFound
 from trimtab.simulation.whatif import (
     LATENCY_COLUMNS,
     MOVE_COLUMNS,
@@ -77,7 +77,10 @@ class WhatIfPage:
         # Bounded in time, so that what was recorded before and after is not looked through.
         chosen = Selection(tenant=run.tenant, run=run.id, since=run.started_at - 1, until=run.last_at + 1)
         async with self._turn:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, trial, chosen, policy)
+            try:
+                return await asyncio.get_running_loop().run_in_executor(self._thread, trial, chosen, policy)
+            except ConfigError as error:
+                raise BadRequest(f"policy {policy} cannot be tried: {error}", param="policy") from error
 
 
 def _tables(report: WhatIf) -> list[tuple[str, tuple[str, ...], list[list[str]]]]:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from markupsafe import Markup, escape
 
-_NANO = 1_000_000_000
+from trimtab.core import NANODOLLARS_PER_USD, usd_text
 
 
 def usd(nanodollars: int | None, unpriced: int = 0) -> str:
@@ -13,7 +13,7 @@ def usd(nanodollars: int | None, unpriced: int = 0) -> str:
     if nanodollars is None:
         return "–"
     mark = "≥ " if unpriced else ""
-    value = nanodollars / _NANO
+    value = nanodollars / NANODOLLARS_PER_USD
     if nanodollars == 0:
         return f"{mark}$0"
     if abs(value) >= 1:
@@ -24,7 +24,7 @@ def usd(nanodollars: int | None, unpriced: int = 0) -> str:
 
 def exact(nanodollars: int) -> str:
     """Money to the nanodollar."""
-    return f"${nanodollars // _NANO:,}.{nanodollars % _NANO:09d}"
+    return f"${usd_text(nanodollars)}"
 
 
 def span(seconds: float | None) -> str:

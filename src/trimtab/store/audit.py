@@ -29,16 +29,13 @@ def latest(
     connection: Connection,
     tenant: str | None,
     limit: int,
-    before: str = "",
     actions: Sequence[str] = (),
     subject: str = "",
 ) -> list[AuditRow]:
-    """Acts, the newest first: of a tenant or of all, before one by its id, of some kinds, done to something."""
+    """Acts, the newest first: of a tenant or of all, of some kinds, done to something."""
     statement = select(table).order_by(table.c.id.desc()).limit(limit)
     if tenant is not None:
         statement = statement.where(table.c.tenant == tenant)
-    if before:
-        statement = statement.where(table.c.id < before)
     if actions:
         statement = statement.where(table.c.action.in_(actions))
     if subject:

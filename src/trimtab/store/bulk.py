@@ -60,12 +60,11 @@ def add_rows(
     keys: tuple[str, ...],
     sums: tuple[str, ...],
     rows: Sequence[tuple[object, ...]],
-    others: tuple[str, ...] = (),
 ) -> None:
-    """Add amounts: the columns of a row are `keys`, `sums`, `others`; where the keys are there, the sums are added to
-    what stands."""
+    """Add amounts: the columns of a row are `keys` and `sums`; where the keys are there, the sums are added to what
+    stands."""
     if rows:
-        statement = _insert(connection.dialect.name, table.name, (*keys, *sums, *others))
+        statement = _insert(connection.dialect.name, table.name, (*keys, *sums))
         _execute(connection, statement + _on_sum(table.name, keys, sums), list(rows))
 
 

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, and_, case, false, func, literal, select, tuple_
+from sqlalchemy import ColumnElement, Connection, and_, case, func, literal, select, tuple_
 
 from trimtab.store.runs import RunRow, RunStatus, status_of
 from trimtab.store.schema import run
 from trimtab.store.selection import Selection, Standing
-from trimtab.store.workflow_runs import WorkflowState
+from trimtab.store.workflow_runs import OVER, WorkflowState
 from trimtab.store.workflow_schema import run as hosted
 
 RunOrder = Literal["started_at", "nanodollars", "seconds"]
@@ -30,6 +30,11 @@ class RunPlace(msgspec.Struct, frozen=True, array_like=True):
     value: float | int
     tenant: str
     id: str
+
+    @classmethod
+    def behind(cls, last: RunRow, sorting: RunSorting) -> "RunPlace":
+        """The place of a run."""
+        return cls(getattr(last, _ORDERS[sorting][0]), last.tenant, last.id)
 
 
 class RunQuery(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,6 +80,7 @@ def _traced(standing: Standing) -> dict[str, ColumnElement[Any]]:
 
 def _hosted(standing: Standing) -> dict[str, ColumnElement[Any]]:
     """Of a hosted run, whether it made calls or not."""
+    over = hosted.c.state.in_(OVER)
     own = {
         "tenant": hosted.c.tenant,
         "id": hosted.c.id,
@@ -84,8 +90,8 @@ def _hosted(standing: Standing) -> dict[str, ColumnElement[Any]]:
         "agent": func.coalesce(run.c.agent, ""),
         "started_at": hosted.c.created_at,
         "last_at": func.coalesce(run.c.last_at, hosted.c.updated_at),
-        "ended": func.coalesce(run.c.ended, false()),
-        "status": case((run.c.id.is_(None), literal("open")), else_=status_of(standing)),
+        "ended": func.coalesce(run.c.ended, over),
+        "status": case((run.c.id.is_not(None), status_of(standing)), (over, "unknown"), else_="open"),
     }
     counted = ("calls", "nanodollars", "upstream_nanodollars", "unpriced", "seconds")
     rest = {name: run.c[name] for name in ("reward", "outcome_at", "outcome_by", "outcome_reason")}
