@@ -230,6 +230,35 @@ async def test_a_rested_endpoint_takes_up_what_waits_without_another_call(serve,
     assert [answer.status for answer in answers] == [200] * 4
 
 
+async def test_a_rested_endpoint_is_tried_by_one_of_those_that_wait(serve, upstreams, clock, gate):
+    busy, rested = await upstreams(), await upstreams()
+    breaker = "concurrency = 2\nbreaker = { failures = 1, cooldown_seconds = 5.0 }"
+    served = await serve(
+        '[scheduling]\npolicy = "least_loaded"\n'
+        + endpoint(busy, "busy", more="concurrency = 2")
+        + endpoint(rested, "rested", more=breaker)
+    )
+    fails = asyncio.Event()
+    busy.always, rested.always = waits(asyncio.Event()), waits(fails, refuses(500))
+    calls = [asyncio.ensure_future(served.post(ask())) for _ in range(4)]
+    await asyncio.gather(busy.arrivals(2), rested.arrivals(2))
+    others = [asyncio.ensure_future(served.post(ask())) for _ in range(4)]
+    await waiting(served, 4)
+    rested.always = waits(gate)
+    fails.set()
+    await waiting(served, 6)
+    clock.ahead += 6
+    await rested.arrivals(3)
+    # A look at the endpoints, once a second, would let in another.
+    await asyncio.sleep(2.5)
+    assert (len(rested.seen), sum(served.house.scheduler.waiting.values())) == (3, 5)
+    gate.set()
+    answers = await asyncio.gather(*others)
+    assert [answer.headers["x-trimtab-endpoint"] for answer in answers] == ["rested"] * 4
+    for call in calls:
+        call.cancel()
+
+
 async def test_hundreds_that_go_away_at_once_leave_nothing_behind(serve, upstream, gate):
     served = await serve(DEFAULT + endpoint(upstream, more="concurrency = 1\nmax_queued = 1000"))
     upstream.then(waits(gate))

@@ -82,6 +82,7 @@ class Scheduler:
         self._runs, self._turn = RunBook(), 0
         self._waiting: Counter[str] = Counter()
         self._telling: set[str] = set()
+        self._trying: dict[str, Seat] = {}
         self._tick: asyncio.TimerHandle | None = None
 
     @property
@@ -227,21 +228,36 @@ class Scheduler:
         predicted = standing.prompt_seconds(demand.input_tokens - hit, hit)
         rank = self._policy.key(demand, predicted)
         seat = Seat(self, demand, standing, ask.call, hit, predicted, rank)
-        seat.take(self._endpoints[standing.name], heard=ask.heard)
+        endpoint = self._endpoints[standing.name]
+        seat.take(endpoint, heard=ask.heard)
         self._runs.opened(demand.run, 1)
+        if endpoint.breaker_state != "closed":
+            # After a rest one call tries it; the others wait for how that goes.
+            self._trying[standing.name] = seat
+            self._set_available(standing, available=False)
         return seat
 
     def _look(self) -> None:
         """Endpoints whose breaker opened or closed; what waited for them is offered anew."""
-        changed = False
-        for name, standing in self.standings.items():
-            available = self._endpoints[name].available
-            if available is not standing.available:
-                standing.available, changed = available, True
+        changed = [
+            standing
+            for name, standing in self.standings.items()
+            if self._is_up(name) is not standing.available
+        ]
+        for standing in changed:
+            self._set_available(standing, available=not standing.available)
         if changed:
-            self._roll.changed()
             for demand, standing in self._room.reoffer():
                 self._let_in(demand, standing)
+
+    def _is_up(self, name: str) -> bool:
+        endpoint = self._endpoints[name]
+        # Once the call that tries it was sent, the breaker itself lets nobody else in.
+        return endpoint.available and not (endpoint.breaker_state == "open" and name in self._trying)
+
+    def _set_available(self, standing: Standing, *, available: bool) -> None:
+        standing.available = available
+        self._roll.changed()
 
     def _look_on(self) -> None:
         """As long as calls wait: an endpoint that rests from failures comes back without a word."""
@@ -271,6 +287,8 @@ class Scheduler:
         """A place is free again; `usage` of a whole reply, `waited_seconds` in the endpoint's queue where known."""
         standing, run = seat.standing, seat.demand.run
         self._runs.opened(run, -1)
+        if self._trying.get(standing.name) is seat:
+            del self._trying[standing.name]
         run.spilled_nanodollars += nanodollars - seat.held_nanodollars if seat.held_nanodollars else 0
         if waited_seconds is not None:
             now, rules = self._clock.monotonic(), self._rules[standing.name]
