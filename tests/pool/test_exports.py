@@ -8,6 +8,7 @@ def test_the_exports_of_the_room_are_these():
         "Endpoint",
         "Http",
         "MachineCost",
+        "OfferTerms",
         "Patience",
         "Pool",
         "Replicas",

@@ -92,8 +92,10 @@ class Price(msgspec.Struct, frozen=True, gc=False):
 
     def worst_cost(self, input_tokens: int, output_tokens: int, seconds: float = 0.0) -> int:
         """An upper bound before the attempt: any tier it may reach, alone on its GPU for `seconds`."""
-        reachable = [t for t in self.tiers if input_tokens >= t.above_input_tokens]
-        tokens = max((t.worst_cost(input_tokens, output_tokens) for t in reachable), default=0)
+        tokens = 0
+        for tier in self.tiers:
+            if input_tokens >= tier.above_input_tokens:
+                tokens = max(tokens, tier.worst_cost(input_tokens, output_tokens))
         return self.request_nanodollars + tokens + int(self.gpu_second_nanodollars * seconds)
 
     def _tier(self, input_tokens: int) -> Rates | None:

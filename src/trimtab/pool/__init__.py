@@ -8,6 +8,7 @@ from trimtab.pool.pool import Pool
 from trimtab.pool.replicas import Replicas
 from trimtab.pool.scheduler import Ask, Scheduler
 from trimtab.pool.seat import Seat
+from trimtab.pool.terms import OfferTerms
 
 __all__ = [
     "Answer",
@@ -15,6 +16,7 @@ __all__ = [
     "Endpoint",
     "Http",
     "MachineCost",
+    "OfferTerms",
     "Patience",
     "Pool",
     "Replicas",

@@ -7,6 +7,7 @@ from trimtab.config import EndpointSettings, ModelSettings, Settings, TenantSett
 from trimtab.core import Call, Clock, Offer, Price
 from trimtab.core.errors import UnknownModel
 from trimtab.pool.endpoint import Endpoint
+from trimtab.pool.terms import OfferTerms
 
 _LONGEST_SHOWN = 200
 
@@ -30,6 +31,7 @@ class Pool:
         }
         self._models = {model.name: model for model in settings.model}
         self._prices = prices
+        self._terms: dict[tuple[str, str], OfferTerms] = {}
         self._served = _served(settings.endpoint)
         self.among: Callable[[str, Sequence[str]], Sequence[str]] = lambda model, names: names
 
@@ -73,28 +75,33 @@ class Pool:
         """The price of a model at an endpoint."""
         return self._prices.get((endpoint, model)) or Price()
 
+    def terms(self, endpoint: str, model: str) -> OfferTerms:
+        """An endpoint's terms for a model."""
+        found = self._terms.get((endpoint, model))
+        if found is None:
+            known, settings = self.model(model), self.endpoints[endpoint].settings
+            found = self._terms[endpoint, model] = OfferTerms(
+                endpoint,
+                model,
+                self.price(endpoint, model),
+                known.quality if settings.quality is None else settings.quality,
+                settings.precision_bits,
+                settings.context_tokens or known.context_tokens,
+                frozenset(settings.capabilities or known.capabilities),
+                settings.timeouts.total,
+            )
+        return found
+
     def _offer(self, endpoint: Endpoint, model: str, call: Call) -> Offer:
-        known, settings, speed = self.model(model), endpoint.settings, endpoint.speed
-        price = self.price(endpoint.name, model)
-        output = call.max_output_tokens * call.choices
-        likely = price.worst_cost(call.likely_input_tokens, min(output, 512))
-        quality = known.quality if settings.quality is None else settings.quality
-        return Offer(
-            endpoint=endpoint.name,
-            model=model,
-            price=price,
-            predicted_nanodollars=likely,
-            worst_nanodollars=price.worst_cost(call.input_tokens, output, settings.timeouts.total),
-            quality=quality,
-            precision_bits=settings.precision_bits,
-            context_tokens=settings.context_tokens or known.context_tokens,
-            capabilities=frozenset(settings.capabilities or known.capabilities),
-            latency_seconds=speed.p50,
-            first_token_seconds=speed.first_token_p50,
-            p95_seconds=speed.p95,
-            in_flight=endpoint.in_flight,
-            queued=endpoint.queued,
-            concurrency=endpoint.share,
+        speed = endpoint.speed
+        return self.terms(endpoint.name, model).offer(
+            call,
+            speed.p50,
+            speed.first_token_p50,
+            speed.p95,
+            endpoint.in_flight,
+            endpoint.queued,
+            endpoint.share,
             available=endpoint.available,
         )
 

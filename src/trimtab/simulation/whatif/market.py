@@ -10,15 +10,14 @@ from functools import lru_cache
 import msgspec
 
 from trimtab.config import PriceTable, Settings, WorkflowSettings
-from trimtab.core import Attribution, Call, Offer, Plan, Price, Rates, SystemClock
+from trimtab.core import Attribution, Call, Offer, Plan, Price, SystemClock
 from trimtab.core.errors import CallError
 from trimtab.dispatch import Router
-from trimtab.pool import Pool
+from trimtab.pool import OfferTerms, Pool
 from trimtab.routing import Policy, sticky_unit
 from trimtab.simulation.whatif.trail import Recorded
 
 Place = tuple[str, str]
-_PREDICTED_OUTPUT_TOKENS = 512
 _MOST_UNITS = 8_192
 _PLAIN = WorkflowSettings()
 
@@ -32,19 +31,12 @@ class Routing(msgspec.Struct, frozen=True, gc=False):
     code: str = ""
 
 
-class _Terms(msgspec.Struct, frozen=True, gc=False):
-    """What does not change from call to call: an offer of the endpoint at rest."""
+class _Stand(msgspec.Struct, frozen=True, gc=False):
+    """A model at an endpoint: its terms, and an offer as nobody has called it yet."""
 
+    terms: OfferTerms
     rest: Offer
-    total_seconds: float
     embeds: bool
-    flat: Rates | None = None
-
-    def worst(self, input_tokens: int, output_tokens: int, seconds: float) -> int:
-        """`Price.worst_cost`; without the choice of a tier where there is but one, and nothing else."""
-        if self.flat is not None:
-            return self.flat.worst_cost(input_tokens, output_tokens)
-        return self.rest.price.worst_cost(input_tokens, output_tokens, seconds)
 
 
 class Market:
@@ -54,15 +46,13 @@ class Market:
         self._settings, self._policies = settings, policies
         pool = self._pool = Pool(settings, {}, prices, SystemClock())
         self._router = Router(settings, pool, policies)
-        self._terms: dict[str, list[_Terms]] = {}
-        for endpoint in settings.endpoint:
-            for model in endpoint.models:
-                self._terms.setdefault(model, [])
-        for model, terms in self._terms.items():
+        self._stands: dict[str, list[_Stand]] = {}
+        for model in {model: None for endpoint in settings.endpoint for model in endpoint.models}:
             embedding = {offer.endpoint for offer in pool.offers(_probe("embeddings"), (model,))}
-            for offer in pool.offers(_probe("chat"), (model,)):
-                seconds = pool.endpoints[offer.endpoint].settings.timeouts.total
-                terms.append(_Terms(offer, seconds, offer.endpoint in embedding, _flat(offer.price)))
+            self._stands[model] = [
+                _Stand(pool.terms(offer.endpoint, model), offer, offer.endpoint in embedding)
+                for offer in pool.offers(_probe("chat"), (model,))
+            ]
         self._seen: dict[tuple[str, int], tuple[Offer, ...]] = {}
         self._unit = lru_cache(_MOST_UNITS)(sticky_unit)
 
@@ -72,7 +62,7 @@ class Market:
 
     def serves(self, endpoint: str, model: str) -> bool:
         """Whether the settings know the model there."""
-        return any(terms.rest.endpoint == endpoint for terms in self._terms.get(model, ()))
+        return any(stand.terms.endpoint == endpoint for stand in self._stands.get(model, ()))
 
     def route(self, recorded: Recorded, remaining_nanodollars: int | None) -> Routing:
         """What the settings choose for the call; `remaining_nanodollars` is what is left of its budgets."""
@@ -97,32 +87,28 @@ class Market:
         embeds = call.surface == "embeddings"
         return tuple(
             [
-                self._offer(terms, call, recorded)
+                self._offer(stand, call, recorded)
                 for model in models
-                for terms in self._terms.get(model, ())
-                if terms.embeds or not embeds
+                for stand in self._stands.get(model, ())
+                if stand.embeds or not embeds
             ]
         )
 
-    def _offer(self, terms: _Terms, call: Call, recorded: tuple[Offer, ...]) -> Offer:
+    def _offer(self, stand: _Stand, call: Call, recorded: tuple[Offer, ...]) -> Offer:
         """The recorded one itself where these settings ask the same: what was offered is what they would offer."""
-        found = offer_of(recorded, terms.rest.endpoint, terms.rest.model)
+        terms, rest = stand.terms, stand.rest
+        found = offer_of(recorded, terms.endpoint, terms.model)
         if found is None:
-            return _made(terms, call, self._lately(terms.rest))
-        return found if _asks_the_same(found, terms.rest) else _made(terms, call, found)
+            seen = self._lately(rest)
+            return _offered(stand, call, seen, rest.in_flight, rest.queued, available=rest.available)
+        if _asks_the_same(found, terms):
+            return found
+        return _offered(stand, call, found, found.in_flight, found.queued, available=found.available)
 
     def _lately(self, rest: Offer) -> Offer:
-        """How fast the endpoint was when it was last seen, with nobody in it: it was not asked for this call."""
+        """How fast the endpoint was when it was last seen: it was not asked for this call."""
         around = (offer_of(offers, rest.endpoint, rest.model) for offers in self._seen.values())
-        seen = next((offer for offer in around if offer is not None), None)
-        if seen is None:
-            return rest
-        return msgspec.structs.replace(
-            rest,
-            latency_seconds=seen.latency_seconds,
-            first_token_seconds=seen.first_token_seconds,
-            p95_seconds=seen.p95_seconds,
-        )
+        return next((offer for offer in around if offer is not None), rest)
 
     def _workflow(self, call: Call) -> WorkflowSettings:
         return self._settings.workflow.get(call.who.workflow, _PLAIN)
@@ -155,47 +141,31 @@ def allows(workflow: WorkflowSettings, kind: str) -> bool:
     return workflow.controllers is None or kind in workflow.controllers
 
 
-def _flat(price: Price) -> Rates | None:
-    """The only rates of a price that is nothing but rates."""
-    if len(price.tiers) != 1 or price.request_nanodollars or price.gpu_second_nanodollars:
-        return None
-    return None if price.tiers[0].above_input_tokens else price.tiers[0]
-
-
-def _asks_the_same(recorded: Offer, rest: Offer) -> bool:
+def _asks_the_same(recorded: Offer, terms: OfferTerms) -> bool:
     """A machine's worst case depends on time limits too, which no offer tells."""
     return (
-        recorded.price == rest.price
-        and recorded.quality == rest.quality
-        and recorded.precision_bits == rest.precision_bits
-        and recorded.context_tokens == rest.context_tokens
-        and recorded.capabilities == rest.capabilities
-        and not rest.price.gpu_second_nanodollars
+        recorded.price == terms.price
+        and recorded.quality == terms.quality
+        and recorded.precision_bits == terms.precision_bits
+        and recorded.context_tokens == terms.context_tokens
+        and recorded.capabilities == terms.capabilities
+        and not terms.price.gpu_second_nanodollars
     )
 
 
-def _made(terms: _Terms, call: Call, live: Offer) -> Offer:
-    """An offer at these settings' terms, as busy and fast as `live`."""
-    rest = terms.rest
-    output = call.max_output_tokens * call.choices
-    likely = min(output, _PREDICTED_OUTPUT_TOKENS)
-    return Offer(
-        rest.endpoint,
-        rest.model,
-        rest.price,
-        terms.worst(call.likely_input_tokens, likely, 0.0),
-        terms.worst(call.input_tokens, output, terms.total_seconds),
-        rest.quality,
-        rest.precision_bits,
-        rest.context_tokens,
-        rest.capabilities,
-        live.latency_seconds,
-        live.first_token_seconds,
-        live.p95_seconds,
-        live.in_flight,
-        live.queued,
-        rest.concurrency,
-        live.available,
+def _offered(
+    stand: _Stand, call: Call, lately: Offer, in_flight: int, queued: int, *, available: bool
+) -> Offer:
+    """At these settings' terms, as fast as `lately`."""
+    return stand.terms.offer(
+        call,
+        lately.latency_seconds,
+        lately.first_token_seconds,
+        lately.p95_seconds,
+        in_flight,
+        queued,
+        stand.rest.concurrency,
+        available=available,
     )
 
 
