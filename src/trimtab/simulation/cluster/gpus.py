@@ -9,6 +9,7 @@ from typing import Literal
 import msgspec
 
 from trimtab.scheduling import Speed
+from trimtab.simulation.gpus import SHEETS, GpuSheet
 
 Precision = Literal["fp16", "fp8", "int4"]
 
@@ -24,23 +25,24 @@ GIVEN = "given, not calibrated"
 
 
 class Gpu(msgspec.Struct, frozen=True):
-    """A data sheet: memory in GB, bandwidth in TB/s, dense TFLOPS by precision, an assumed price an hour in USD."""
+    """A kind of GPU: memory in GB, its data sheet, an assumed price an hour in USD."""
 
     memory_gb: float
-    bandwidth_tbs: float
-    fp16_tflops: float
-    fp8_tflops: float
+    sheet: GpuSheet
     hour_usd: float
 
+    def tflops(self, precision: Precision) -> float:
+        """Where a precision has no tensor cores, it is computed with in fp16."""
+        return self.sheet.tflops.get(precision, self.sheet.tflops["fp16"])
 
-# Data sheets: NVIDIA H100 SXM, H200 SXM, A100 80GB SXM, L40S, A10G (dense rates; no fp8 on Ampere: it computes in
-# fp16). Prices are assumed round figures for rented GPUs; set `hour_usd` to yours.
+
+# Prices are assumed round figures for rented GPUs; set `hour_usd` to yours.
 GPUS: Mapping[str, Gpu] = {
-    "H100": Gpu(80, 3.35, 989, 1979, 2.5),
-    "H200": Gpu(141, 4.8, 989, 1979, 3.5),
-    "A100": Gpu(80, 2.039, 312, 312, 1.5),
-    "L40S": Gpu(48, 0.864, 362, 733, 0.9),
-    "A10G": Gpu(24, 0.6, 70, 70, 0.6),
+    "H100": Gpu(80, SHEETS["H100 SXM"], 2.5),
+    "H200": Gpu(141, SHEETS["H200 SXM"], 3.5),
+    "A100": Gpu(80, SHEETS["A100 80GB"], 1.5),
+    "L40S": Gpu(48, SHEETS["L40S"], 0.9),
+    "A10G": Gpu(24, SHEETS["A10G"], 0.6),
 }
 
 
@@ -99,10 +101,10 @@ def profile(gpu: str, model: str, precision: Precision, gpus: int) -> Profile:
 
     `kv_tokens` is below 1 where the weights leave no room.
     """
-    sheet, shape = GPUS[gpu], MODELS[model]
+    kind, shape = GPUS[gpu], MODELS[model]
     measured = _PROFILES.get((gpu, model, precision, gpus))
-    rate = gpus * sheet.bandwidth_tbs * 1e12 * _BANDWIDTH_SHARE
-    flops = gpus * 1e12 * (sheet.fp8_tflops if precision == "fp8" else sheet.fp16_tflops)
+    rate = gpus * kind.sheet.bandwidth_gb_per_second * 1e9 * _BANDWIDTH_SHARE
+    flops = gpus * 1e12 * kind.tflops(precision)
     weights = shape.billions * 1e9 * _BYTES[precision]
     attention = 4.0 * shape.layers * shape.heads * shape.head_size
     told = measured or _Measured(
@@ -114,10 +116,10 @@ def profile(gpu: str, model: str, precision: Precision, gpus: int) -> Profile:
             prefill_seconds=1.0 / told.prefill_tokens_a_second,
             call_seconds=told.call_ms / 1e3,
             context_seconds=shape.kv_bytes(precision) / rate,
-            attention_seconds=attention / (_ATTENTION_SHARE * gpus * sheet.fp16_tflops * 1e12),
+            attention_seconds=attention / (_ATTENTION_SHARE * gpus * kind.tflops("fp16") * 1e12),
         ),
-        int((gpus * sheet.memory_gb * 1e9 * _MEMORY_SHARE - weights) / shape.kv_bytes(precision)),
+        int((gpus * kind.memory_gb * 1e9 * _MEMORY_SHARE - weights) / shape.kv_bytes(precision)),
         _BITS[precision],
-        gpus * sheet.hour_usd,
+        gpus * kind.hour_usd,
         "operator profiles of Vidur" if measured else GIVEN,
     )

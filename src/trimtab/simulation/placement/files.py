@@ -86,7 +86,7 @@ def _pool(group: GpuGroup, index: int, source: Source) -> Pool:
         group.kind,
         group.memory_gib or base.memory_gib,
         group.bandwidth_gb_per_second or base.bandwidth_gb_per_second,
-        base.tflops | group.tflops,
+        {**base.tflops, **group.tflops},
         profiles if group.mig else (),
     )
     return Pool(group, kind)

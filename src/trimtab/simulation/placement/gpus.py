@@ -6,11 +6,11 @@ prints: eight memory slices, seven compute slices, and the starts at which each 
 """
 
 from collections.abc import Mapping
-from typing import Literal
 
 import msgspec
 
-Precision = Literal["fp16", "fp8", "int8", "int4"]
+from trimtab.simulation.gpus import SHEETS, GpuSheet, Precision
+
 PRECISIONS: tuple[Precision, ...] = ("fp16", "fp8", "int8", "int4")
 BITS: Mapping[Precision, int] = {"fp16": 16, "fp8": 8, "int8": 8, "int4": 4}
 COMPUTE_SLICES, MEMORY_SLICES = 7, 8
@@ -56,7 +56,7 @@ class GpuKind(msgspec.Struct, frozen=True):
     name: str
     memory_gib: float
     bandwidth_gb_per_second: float
-    tflops: dict[Precision, float]
+    tflops: Mapping[Precision, float]
     profiles: tuple[Profile, ...] = ()
 
 
@@ -65,9 +65,11 @@ def _profiles(names: str, gib: tuple[float, ...], sms: tuple[int, ...], all_sms:
     return tuple(Profile(name, cut, memory, count / all_sms) for name, cut, memory, count in rows)
 
 
+def _kind(name: str, gib: float, sheet: GpuSheet, profiles: tuple[Profile, ...] = ()) -> GpuKind:
+    return GpuKind(name, gib, sheet.bandwidth_gb_per_second, sheet.tflops, profiles)
+
+
 _A100_SMS, _H100_SMS = (14, 14, 28, 42, 56), (16, 16, 32, 60, 64)
-_A100: dict[Precision, float] = {"fp16": 312.0, "int8": 624.0, "int4": 312.0}
-_H100: dict[Precision, float] = {"fp16": 989.0, "fp8": 1979.0, "int8": 1979.0, "int4": 989.0}
 _NAMES_80 = "1g.10gb 1g.20gb 2g.20gb 3g.40gb 4g.40gb"
 _GIB_80 = (9.5, 19.5, 19.5, 39.25, 39.25)
 
@@ -76,33 +78,25 @@ _GIB_80 = (9.5, 19.5, 19.5, 39.25, 39.25)
 KINDS: Mapping[str, GpuKind] = {
     kind.name: kind
     for kind in (
-        GpuKind(
+        _kind(
             "a100-40",
             39.5,
-            1555,
-            _A100,
+            SHEETS["A100 40GB"],
             _profiles(
                 "1g.5gb 1g.10gb 2g.10gb 3g.20gb 4g.20gb", (4.75, 9.75, 9.75, 19.5, 19.5), _A100_SMS, 108
             ),
         ),
-        GpuKind("a100-80", 79.0, 2039, _A100, _profiles(_NAMES_80, _GIB_80, _A100_SMS, 108)),
-        GpuKind(
-            "h100-80",
-            79.0,
-            3350,
-            _H100,
-            _profiles(_NAMES_80, _GIB_80, _H100_SMS, 132),
-        ),
-        GpuKind(
+        _kind("a100-80", 79.0, SHEETS["A100 80GB"], _profiles(_NAMES_80, _GIB_80, _A100_SMS, 108)),
+        _kind("h100-80", 79.0, SHEETS["H100 SXM"], _profiles(_NAMES_80, _GIB_80, _H100_SMS, 132)),
+        _kind(
             "h200-141",
             139.0,
-            4800,
-            _H100,
+            SHEETS["H200 SXM"],
             _profiles(
                 "1g.18gb 1g.35gb 2g.35gb 3g.71gb 4g.71gb", (16.0, 32.5, 32.5, 69.0, 69.0), _H100_SMS, 132
             ),
         ),
-        GpuKind("l40s-48", 44.5, 864, {"fp16": 362.0, "fp8": 733.0, "int8": 733.0, "int4": 362.0}),
-        GpuKind("a10g-24", 22.0, 600, {"fp16": 70.0, "int8": 140.0, "int4": 70.0}),
+        _kind("l40s-48", 44.5, SHEETS["L40S"]),
+        _kind("a10g-24", 22.0, SHEETS["A10G"]),
     )
 }
