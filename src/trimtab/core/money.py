@@ -43,20 +43,25 @@ class Rates(msgspec.Struct, frozen=True, gc=False):
 
     def cost(self, usage: Usage) -> int:
         """Cost of `usage` in nanodollars, rounded up once."""
-        cached_rate = self.input if self.cached is None else self.cached
-        write_rate = self.input if self.cache_write is None else self.cache_write
-        hour_rate = write_rate if self.cache_write_hour is None else self.cache_write_hour
-        reasoning_rate = self.output if self.reasoning is None else self.reasoning
-        plain_input = usage.input_tokens - usage.cached_tokens - usage.cache_write_tokens
-        total = (
-            max(0, plain_input) * self.input
-            + usage.cached_tokens * cached_rate
-            + (usage.cache_write_tokens - usage.cache_write_hour_tokens) * write_rate
-            + usage.cache_write_hour_tokens * hour_rate
-            + (usage.output_tokens - usage.reasoning_tokens) * self.output
-            + usage.reasoning_tokens * reasoning_rate
-        )
+        plain_input, total = usage.input_tokens, usage.output_tokens * self.output
+        if usage.cached_tokens:
+            plain_input -= usage.cached_tokens
+            total += usage.cached_tokens * (self.input if self.cached is None else self.cached)
+        if usage.cache_write_tokens:
+            plain_input -= usage.cache_write_tokens
+            total += self._writing(usage)
+        if usage.reasoning_tokens and self.reasoning is not None:
+            total += usage.reasoning_tokens * (self.reasoning - self.output)
+        if plain_input > 0:
+            total += plain_input * self.input
         return -(-total // _MILLION)
+
+    def _writing(self, usage: Usage) -> int:
+        """Of the prompt's part that was written to a cache, in millionths of a nanodollar."""
+        rate = self.input if self.cache_write is None else self.cache_write
+        hour_rate = rate if self.cache_write_hour is None else self.cache_write_hour
+        short = usage.cache_write_tokens - usage.cache_write_hour_tokens
+        return short * rate + usage.cache_write_hour_tokens * hour_rate
 
     def worst_cost(self, input_tokens: int, output_tokens: int) -> int:
         """The most that `input_tokens` and `output_tokens` can cost, whatever is cached or reasoned."""

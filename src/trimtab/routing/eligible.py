@@ -15,11 +15,17 @@ def can_serve(call: Call, offer: Offer) -> bool:
     and taken to be long enough; one that declares some must have each the call needs, and hold input and
     output together.
     """
-    if call.needs and offer.capabilities and not call.needs <= offer.capabilities:
-        return False
-    return (
-        not offer.context_tokens or call.likely_input_tokens + call.max_output_tokens <= offer.context_tokens
-    )
+    return bool(_able(call, (offer,)))
+
+
+def _able(call: Call, offers: tuple[Offer, ...]) -> list[Offer]:
+    needs, tokens = call.needs, call.likely_input_tokens + call.max_output_tokens
+    return [
+        offer
+        for offer in offers
+        if (not needs or not offer.capabilities or needs <= offer.capabilities)
+        and (not offer.context_tokens or tokens <= offer.context_tokens)
+    ]
 
 
 def eligible(call: Call, offers: Iterable[Offer]) -> list[Offer]:
@@ -28,7 +34,7 @@ def eligible(call: Call, offers: Iterable[Offer]) -> list[Offer]:
     Raises `BadRequest` with code `no_capable_endpoint`, naming what is missing, where there is none.
     """
     listed = tuple(offers)
-    able = [offer for offer in listed if can_serve(call, offer)]
+    able = _able(call, listed)
     if not able:
         raise BadRequest(
             f"no endpoint can serve this call to {call.model!r}: {_missing(call, listed)}",

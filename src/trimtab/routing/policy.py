@@ -54,11 +54,11 @@ def cost_key(offer: Offer) -> tuple[bool, int, float, str, str]:
 
 def available_first(offers: Iterable[Offer]) -> list[Offer]:
     """The offers in their order, those of endpoints with an open breaker moved to the end."""
-    listed = list(offers)
-    waiting = [offer for offer in listed if not offer.available]
-    if not waiting:
-        return listed
-    return [offer for offer in listed if offer.available] + waiting
+    ready: list[Offer] = []
+    waiting: list[Offer] = []
+    for offer in offers:
+        (ready if offer.available else waiting).append(offer)
+    return ready + waiting if waiting else ready
 
 
 def plan_in_order(ranked: Iterable[Offer], lead: str, max_attempts: int, hedge: bool) -> Plan:
@@ -67,19 +67,17 @@ def plan_in_order(ranked: Iterable[Offer], lead: str, max_attempts: int, hedge: 
     `lead` is the reason given for the highest ranked offer. Hedged only where a second attempt is available.
     """
     listed = list(ranked)
-    chosen: set[tuple[str, str]] = set()
-    attempts: list[PlannedAttempt] = []
+    attempts: dict[tuple[str, str], PlannedAttempt] = {}
     available = 0
     for offer in available_first(listed):
         place = (offer.endpoint, offer.model)
-        if place in chosen:
+        if place in attempts:
             continue
-        chosen.add(place)
-        attempts.append(_attempt(offer, lead if offer is listed[0] else "fallback"))
+        attempts[place] = _attempt(offer, lead if offer is listed[0] else "fallback")
         available += offer.available
         if len(attempts) == max_attempts:
             break
-    return Plan(tuple(attempts), hedge and available > 1)
+    return Plan(tuple(attempts.values()), hedge and available > 1)
 
 
 def _attempt(offer: Offer, reason: str) -> PlannedAttempt:

@@ -53,6 +53,7 @@ class Market:
                 _Stand(pool.terms(offer.endpoint, model), offer, offer.endpoint in embedding)
                 for offer in pool.offers(_probe("chat"), (model,))
             ]
+        self._asked: dict[tuple[tuple[str, ...], bool], list[_Stand]] = {}
         self._seen: dict[tuple[str, int], tuple[Offer, ...]] = {}
         self._unit = lru_cache(_MOST_UNITS)(sticky_unit)
 
@@ -84,26 +85,28 @@ class Market:
         """Every endpoint's terms for the call, as `Pool.offers` makes them."""
         if recorded:
             self._seen[call.model, len(recorded)] = recorded
-        embeds = call.surface == "embeddings"
-        return tuple(
-            [
-                self._offer(stand, call, recorded)
-                for model in models
-                for stand in self._stands.get(model, ())
-                if stand.embeds or not embeds
-            ]
-        )
+        key = models, call.surface == "embeddings"
+        stands = self._asked.get(key)
+        if stands is None:
+            stands = self._asked[key] = self._standing(*key)
+        return tuple([self._offer(stand, call, recorded) for stand in stands])
+
+    def _standing(self, models: tuple[str, ...], embeds: bool) -> list[_Stand]:
+        found = [stand for model in models for stand in self._stands.get(model, ())]
+        return [stand for stand in found if stand.embeds or not embeds]
 
     def _offer(self, stand: _Stand, call: Call, recorded: tuple[Offer, ...]) -> Offer:
         """The recorded one itself where these settings ask the same: what was offered is what they would offer."""
-        terms, rest = stand.terms, stand.rest
-        found = offer_of(recorded, terms.endpoint, terms.model)
-        if found is None:
-            seen = self._lately(rest)
-            return _offered(stand, call, seen, rest.in_flight, rest.queued, available=rest.available)
-        if _asks_the_same(found, terms):
-            return found
-        return _offered(stand, call, found, found.in_flight, found.queued, available=found.available)
+        terms = stand.terms
+        endpoint, model = terms.endpoint, terms.model
+        for found in recorded:
+            if found.endpoint == endpoint and found.model == model:
+                if _asks_the_same(found, terms):
+                    return found
+                return _offered(stand, call, found, found.in_flight, found.queued, available=found.available)
+        rest = stand.rest
+        seen = self._lately(rest)
+        return _offered(stand, call, seen, rest.in_flight, rest.queued, available=rest.available)
 
     def _lately(self, rest: Offer) -> Offer:
         """How fast the endpoint was when it was last seen: it was not asked for this call."""

@@ -92,7 +92,11 @@ class Wallet:
 
     def stands(self, pocket: Pocket) -> bool:
         """Whether the recorded verdict stands: the same limits, and on each the same spent as in fact."""
-        return pocket.same and not [purse for purse in pocket.purses if purse.drift]
+        if pocket.same:
+            for purse in pocket.purses:
+                if purse.drift:
+                    return False
+        return pocket.same
 
     def settle_until(self, at: float) -> None:
         """End the holds that are over by then."""
