@@ -81,6 +81,7 @@ def pages(file: Path, browser: Browser) -> Iterator[tuple[str, str]]:
     for workflow in ("parts-support", "triage", "invoices"):
         yield f"Frontier of {workflow}", _path("/frontier", workflow=workflow)
     yield "Frontier's drawing", _path("/frontier.svg", workflow="triage")
+    yield "A key's limit", _path("/keys/limit", id=names["key"])
     yield "A question", _path("/question", tenant=names["asker"], run=names["asking"], id=names["question"])
 
 
@@ -108,6 +109,7 @@ def _names(store: sqlite3.Connection) -> dict[str, str]:
             "run",
             "user",
         ): "SELECT tenant, id, user FROM run ORDER BY started_at DESC LIMIT 1 OFFSET 500",
+        ("key",): "SELECT id FROM api_key WHERE revoked_at IS NULL LIMIT 1",
         ("long_tenant", "long"): "SELECT tenant, id FROM run ORDER BY calls DESC LIMIT 1",
         (
             "asker",

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trimtab.budgets import BudgetBook, window_at
+from trimtab.budgets import BudgetBook, KeyLimit, key_limit, key_meter, window_at
 from trimtab.config import BudgetSettings, RateSettings, TenantSettings
 from trimtab.core import Attribution
+from trimtab.core.errors import ConfigError
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC).timestamp()
 
@@ -156,3 +157,52 @@ def test_rates_of_tables_and_of_tenants_count_apart():
     meters = book.rates(who(), NOW)
     assert sorted(meter.limit for meter in meters) == [5, 9]
     assert len({meter.id for meter in meters}) == 2
+
+
+KEYS = {"k1": KeyLimit(500, "month"), "k2": KeyLimit(7, "total")}
+
+
+def test_a_keys_own_limit_comes_last_and_is_its_calls_alone():
+    book = BudgetBook([budget(name="first")], of_key=KEYS.get)
+    first, own = book.budgets(who(), NOW)
+    assert (first.name, own.name, own.limit, own.id) == (
+        "first",
+        "key limit/month",
+        500,
+        "key limit/month|key:k1|2026-11",
+    )
+    assert own == key_meter("k1", KEYS["k1"], NOW)
+    assert len(book.budgets(who(key="k3"), NOW)) == len(book.budgets(who(key=""), NOW)) == 1
+    # Whoever holds the key, in whatever run.
+    assert book.budgets(who(run="r9", user="bob"), NOW)[1].id == own.id
+
+
+def test_what_a_key_may_spend_ever_begins_anew_never():
+    book = BudgetBook(of_key=KEYS.get)
+    (meter,) = book.budgets(who(key="k2"), NOW)
+    assert (meter.resets_at, meter.limit) == (None, 7)
+    assert book.budgets(who(key="k2"), NOW + 1e9) == (meter,)
+
+
+def test_a_budget_that_is_named_like_a_keys_limit_counts_for_itself():
+    book = BudgetBook([budget("key", name="key limit/month")], of_key=KEYS.get)
+    assert len({meter.id for meter in book.budgets(who(), NOW)}) == 2
+
+
+@pytest.mark.parametrize(
+    ("usd", "window", "limit"),
+    [("2.50", "day", KeyLimit(2_500_000_000, "day")), (" $0 ", "total", KeyLimit(0, "total"))],
+)
+def test_a_written_limit_is_read(usd, window, limit):
+    assert key_limit(usd, window) == limit
+
+
+@pytest.mark.parametrize("usd", ["", "-1", "much", "nan", "inf", "1e99", "1" * 5000])
+def test_what_is_no_amount_is_told(usd):
+    with pytest.raises(ConfigError, match="limit_usd: expected USD from 0"):
+        key_limit(usd, "month")
+
+
+def test_what_is_no_window_is_told():
+    with pytest.raises(ConfigError, match="window: expected day, month, total, not 'run'"):
+        key_limit("1", "run")

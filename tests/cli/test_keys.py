@@ -54,6 +54,8 @@ def test_a_revoked_key_stays_listed(config):
     [
         (("--role", "king"), "viewer, operator or admin"),
         (("--expires", "yesterday"), "is no time"),
+        (("--limit-usd", "much"), "expected USD from 0"),
+        (("--limit-usd", "1", "--window", "run"), "expected day, month, total"),
         (("--expires", "2001-01-01"), "lies in the past"),
     ],
 )
@@ -68,3 +70,16 @@ def test_init_writes_a_file_once(tmp_path):
     assert "[[endpoint]]" in path.read_text()
     with pytest.raises(ConfigError, match="there already"):
         invoke("init", str(path))
+
+
+def test_a_key_is_limited_and_set_free(config):
+    made = create(config, "--limit-usd", "2.5", "--window", "day")
+    [listed] = json.loads(invoke("keys", "list", "-c", config, "--json").stdout)
+    assert (listed["limit_nanodollars"], listed["limit_window"]) == (2_500_000_000, "day")
+    assert "limited" in invoke("keys", "limit", made["id"], "7", "--window", "total", "-c", config).stdout
+    assert "$7" in invoke("keys", "list", "-c", config).stdout
+    assert "no limit any more" in invoke("keys", "limit", made["id"], "none", "-c", config).stdout
+    [listed] = json.loads(invoke("keys", "list", "-c", config, "--json").stdout)
+    assert (listed["limit_nanodollars"], listed["limit_window"]) == (None, "")
+    with pytest.raises(ConfigError, match="no good key"):
+        invoke("keys", "limit", "nobody", "7", "-c", config)

@@ -24,6 +24,7 @@ from trimtab.store import (
     Standing,
     ThreadRow,
     calls,
+    keys,
     run_pages,
     workflow_questions,
     workflow_threads,
@@ -97,6 +98,7 @@ def paths_of(served):
     (question,) = served.house.database.transact(
         lambda c: workflow_questions.open_of_run(c, served.waiting.id)
     )
+    key = served.house.database.transact(keys.everyone)[-1]
     return {
         "now": "/console",
         "runs": "/console/runs",
@@ -112,6 +114,7 @@ def paths_of(served):
         "question": f"/console/question?tenant=acme&run={served.waiting.id}&id={question.id}",
         "endpoints": "/console/endpoints",
         "budgets": "/console/budgets",
+        "limit of a key": f"/console/keys/limit?id={key.id}",
         "controllers": "/console/controllers",
         "settings": "/console/settings",
         "nowhere": "/console/nowhere",
@@ -253,6 +256,12 @@ async def test_keys_are_made_and_revoked_by_clicks(served, browser):
         await form.locator("button").click()
         secret = await page.locator("main pre, main code").first.inner_text()
         assert secret.startswith("tt-")
+        await page.click("text=Budgets & keys")
+        await page.locator("tr", has_text="newcomer").locator("a:has-text('none')").click()
+        await page.locator("main input[name=limit_usd]").fill("2.5")
+        await page.locator("main select[name=window]").select_option("day")
+        await page.locator("main form button").click()
+        assert "$2.50 a day" in await page.locator("tr", has_text="newcomer").first.inner_text()
         async with window(browser, served.url) as theirs:
             await theirs.sign_in(secret)
             assert "viewer · newcomer" in await theirs.page.inner_text("header")

@@ -6,10 +6,12 @@ import pytest
 
 from console.visiting import page, words
 from gateway.served import ask, endpoint
+from trimtab.budgets import KeyLimit
 from trimtab.config import load_text
 from trimtab.console.limits import limits_of
 from trimtab.store import audit, keys
 from trimtab.store.schema import api_key, console_session
+from trimtab.tenants import create_key
 
 LIMITS = """
 [[budget]]
@@ -105,7 +107,7 @@ def test_limits_are_in_the_order_of_the_file_with_whom_they_are_for():
 
 
 @pytest.mark.parametrize("role", ["viewer", "operator"])
-@pytest.mark.parametrize("path", ["create", "revoke"])
+@pytest.mark.parametrize("path", ["create", "limit", "revoke"])
 async def test_keys_are_for_admins(house, guests, role, path):
     guest = await guests(house, role)
     answer = await guest.act(f"/console/keys/{path}", FORM | {"id": rows(house)[0].id})
@@ -165,6 +167,8 @@ def keys_by_user(served, user):
         ({"tenant": "a" * 201}, "at most 200 characters"),
         ({"user": "a\nb"}, "user is one line"),
         ({"models": ",".join(["m"] * 101)}, "at most 100 names"),
+        ({"limit_usd": "much"}, "expected USD from 0"),
+        ({"limit_usd": "1", "window": "year"}, "expected day, month, total"),
     ],
 )
 async def test_what_makes_no_key_is_told(house, guests, form, said):
@@ -196,8 +200,6 @@ async def test_where_a_key_was_made_meanwhile_the_open_console_makes_no_other(ho
     guest = await guests(house)
     form = {"tenant": "x", "role": "admin", "token": await guest.token("/console/budgets")}
     # As another process does: this one has not noticed yet.
-    from trimtab.tenants import create_key
-
     create_key(house.house.database, house.clock, "acme", "", "admin")
     answer = await guest.send("/console/keys/create", form)
     assert answer.status == 401
@@ -252,3 +254,61 @@ async def test_keys_are_paged_newest_first_and_the_page_stays_light(house, guest
     last = await guest.get(further)
     assert len(re.findall(r"tt-hint(\d+)…</td>", page(last))) == 20
     assert first.hint in page(last)
+
+
+async def test_a_key_is_limited_and_the_page_tells_what_it_spent(house, guests):
+    guest = await guests(house, "admin")
+    secret = secret_of(await make(guest, user="bob", limit_usd="0.5", window="day"))
+    bob = keys_by_user(house, "bob").id
+    assert (await house.post(ask(), headers={"authorization": f"Bearer {secret}"})).status == 200
+    await house.at_rest()
+    shown = words(await guest.get(f"/console/keys/limit?id={bob}"))
+    assert "$0.500 a day" in shown
+    assert re.search(r"Spent in it \$0\.0\d+", shown), shown
+    assert "key limit/day" in words(await guest.get("/console/budgets"))
+    form = {"id": bob, "limit_usd": "0", "window": "total"}
+    done = await guest.act("/console/keys/limit", form, "/console/budgets")
+    assert (done.status, done.headers["location"]) == (303, "/console/budgets")
+    told = words(await guest.get("/console/budgets"))
+    assert "$0 in all" in told
+    assert "key limit/total" in told
+    assert (await house.post(ask(), headers={"authorization": f"Bearer {secret}"})).status == 402
+    await guest.act("/console/keys/limit", {"id": bob, "limit_usd": "", "window": "day"}, "/console/budgets")
+    assert (await house.post(ask(), headers={"authorization": f"Bearer {secret}"})).status == 200
+    assert [(act.action, act.subject, act.detail) for act in acts(house)[:2]] == [
+        ("limit a key", bob, "none"),
+        ("limit a key", bob, "0.000000000 USD, total"),
+    ]
+
+
+async def test_a_tenants_budgets_tell_its_keys_limits_and_no_others(house, guests):
+    for tenant in ("acme", "globex"):
+        secret, row = create_key(
+            house.house.database, house.clock, tenant, "", "operator", limit=KeyLimit(10**9, "total")
+        )
+        await house.house.keyring.load()
+        assert (await house.post(ask(), headers={"authorization": f"Bearer {secret}"})).status == 200
+        if tenant == "globex":
+            alien = row.id
+    await house.at_rest()
+    shown = words(await (await guests(house, "viewer")).get("/console/budgets"))
+    assert "key limit/total" in shown
+    assert alien not in shown
+
+
+@pytest.mark.parametrize(
+    ("form", "status", "said"),
+    [
+        ({"limit_usd": "-1"}, 400, "expected USD from 0"),
+        ({"window": "run"}, 400, "expected day, month, total"),
+        ({"id": "nobody"}, 404, "no good key"),
+    ],
+)
+async def test_what_limits_no_key_is_told(house, guests, form, status, said):
+    guest = await guests(house, "admin")
+    (mine,) = rows(house)
+    whole = {"id": mine.id, "limit_usd": "1", "window": "day"} | form
+    answer = await guest.act("/console/keys/limit", whole, "/console/budgets")
+    assert (answer.status, said in words(answer)) == (status, True), words(answer)
+    assert rows(house)[0].limit_nanodollars is None
+    assert (await guest.get("/console/keys/limit?id=nobody")).status == 404

@@ -5,9 +5,10 @@ import hashlib
 
 import pytest
 
+from trimtab.budgets import KeyLimit
 from trimtab.store import keys
 from trimtab.store.schema import api_key
-from trimtab.tenants import create_key
+from trimtab.tenants import create_key, limit_key
 
 from .served import ask, endpoint
 
@@ -165,3 +166,28 @@ async def test_metrics_tell_of_all_tenants_so_they_are_for_this_machine_and_admi
         (await house.get("/metrics", afar | more)).status for more in ({}, bearer(tenants), bearer(admins))
     ]
     assert statuses == [401, 403, 200]
+
+
+async def test_a_key_spends_up_to_its_limit_and_no_further(house, upstream):
+    free, limited = await house.key(user="ada"), await house.key(user="bob")
+    bob = next(row.id for row in await house.rows(api_key) if row.user == "bob")
+    assert (await house.post(ask(), headers=bearer(limited))).status == 200
+    spent = (await house.entry()).nanodollars
+    assert spent > 0
+    await limited_to(house, bob, spent + 1)
+    answer = await house.post(ask(), headers=bearer(limited))
+    assert (answer.status, answer.error["code"]) == (402, "budget_exceeded")
+    assert "key limit/month" in answer.error["message"]
+    assert (await house.post(ask(), headers=bearer(free))).status == 200
+    await limited_to(house, bob, 10**10)
+    assert (await house.post(ask(), headers=bearer(limited))).status == 200
+    await house.at_rest()
+    await limited_to(house, bob, spent)
+    assert (await house.post(ask(), headers=bearer(limited))).status == 402
+    assert len(upstream.seen) == 3
+
+
+async def limited_to(house, id, nanodollars):
+    limit = KeyLimit(nanodollars, "month")
+    assert await asyncio.to_thread(limit_key, house.house.database, house.clock, id, limit)
+    await house.house.keyring.load()

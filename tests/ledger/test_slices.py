@@ -84,6 +84,18 @@ def test_a_changed_limit_is_taken_over(slices):
     assert slices.known(DAY.id).meter.limit == 5
 
 
+def test_what_was_leased_under_a_higher_limit_goes_back_unspent(slices):
+    slices.take([DAY], 10, 1.0)
+    known = slices.known(DAY.id)
+    free, whole = known.free, slices.whole(DAY.id)
+    assert free > 1
+    assert not slices.take([meter("tenant/day", limit=5)], 1, 1.0)
+    assert (known.free, known.held, slices.whole(DAY.id)) == (0, 10, whole)
+    assert slices.idle(0.0, ()) == [(known.meter, free)]
+    assert slices.whole(DAY.id) == 10
+    assert slices.idle(0.0, ()) == []
+
+
 # How large a slice is good.
 
 
@@ -136,7 +148,8 @@ def test_a_slice_below_zero_is_made_up_for_first(slices):
 
 
 MOVES = st.lists(
-    st.tuples(st.sampled_from(["take", "give", "grant", "idle", "force"]), st.integers(0, 200)), max_size=40
+    st.tuples(st.sampled_from(["take", "give", "grant", "idle", "force", "lower"]), st.integers(0, 200)),
+    max_size=40,
 )
 
 
@@ -157,6 +170,8 @@ def test_money_in_memory_is_neither_made_nor_lost(moves):
         elif kind == "grant":
             slices.grant(DAY, amount, 0, 0)
             granted += amount
+        elif kind == "lower":
+            slices.of(meter("tenant/day", limit=amount), 1.0)
         elif kind == "idle":
             back += sum(given for _, given in slices.idle(1.0, [DAY.id]))
     assert slices.whole(DAY.id) == granted - spent - back

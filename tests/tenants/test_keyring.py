@@ -6,9 +6,11 @@ import pytest
 from sqlalchemy import text
 
 from store.made import FlakyDatabase, Hands
+from traces.made import START, entry
+from trimtab.budgets import KeyLimit, key_meter
 from trimtab.core.errors import Forbidden, LedgerUnavailable, Unauthenticated
-from trimtab.store import keys, url_of
-from trimtab.tenants import KEY_PREFIX, LOCAL, Keyring, create_key, digest_of
+from trimtab.store import entries, keys, meters, url_of
+from trimtab.tenants import KEY_PREFIX, LOCAL, Keyring, create_key, digest_of, limit_key
 from trimtab.tenants import keyring as keyrings
 
 
@@ -210,3 +212,54 @@ async def test_refreshing_outlives_every_failure(database, clock, make):
         await ring.open(secret, loopback=False)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_a_limit_is_known_with_its_key_and_after_the_next_refresh(ring, make, database, clock):
+    secret, row = make(limit=KeyLimit(5, "day"))
+    await ring.load()
+    assert ring.limit_of(row.id) == KeyLimit(5, "day")
+    assert limit_key(database, clock, row.id, KeyLimit(9, "total"))
+    await ring.load()
+    assert ring.limit_of(row.id) == KeyLimit(9, "total")
+    revoke(database, row)
+    await ring.load()
+    # Its hosted runs go on, and are held to it.
+    assert ring.limit_of(row.id) == KeyLimit(9, "total")
+    assert not limit_key(database, clock, row.id, None)
+    assert not limit_key(database, clock, "nobody", None)
+
+
+async def test_a_limited_key_made_elsewhere_is_limited_at_its_first_call(ring, make):
+    make()
+    await ring.load()
+    secret, row = make(limit=KeyLimit(5, "day"))
+    await ring.open(secret, loopback=False)
+    assert ring.limit_of(row.id) == KeyLimit(5, "day")
+
+
+def test_a_limit_counts_what_the_key_spent_in_its_window(make, database, clock):
+    _, row = make()
+    today = clock.now()
+    lines = [
+        entry("a", 30, at=today - START, key=row.id),
+        entry("b", 500, at=today - START - 86_400, key=row.id),
+        entry("c", 7_000, at=today - START, key="other"),
+    ]
+    database.transact(lambda c: entries.insert_entries(c, lines))
+    for window, spent in (("day", 30), ("total", 530), ("day", 30)):
+        assert limit_key(database, clock, row.id, KeyLimit(100, window))
+        id = key_meter(row.id, KeyLimit(100, window), today).id
+        assert database.transact(lambda c, id=id: meters.settled(c, [id])) == {id: spent}
+
+
+def test_a_limit_taken_away_and_set_again_counts_what_was_spent_between(make, database, clock):
+    _, row = make()
+    limit = KeyLimit(100, "total")
+    limit_key(database, clock, row.id, limit)
+    limit_key(database, clock, row.id, None)
+    database.transact(
+        lambda c: entries.insert_entries(c, [entry("a", 30, at=clock.now() - START, key=row.id)])
+    )
+    limit_key(database, clock, row.id, limit)
+    (told,) = database.transact(lambda c: meters.meters(c))
+    assert (told.settled, told.limit_amount) == (30, 100)

@@ -67,9 +67,9 @@ class House:
         )
         self.writer.on_fenced = self.teller.forget
         self.keeper = Keeper(database, self.writer, self.teller, clock, settings.ledger, self.root)
-        book = BudgetBook(settings.budget, settings.rate, settings.tenant)
-        self.ledger = Ledger(book, self.writer, self.teller, clock, settings.ledger)
         self.keyring = Keyring(database, clock)
+        book = BudgetBook(settings.budget, settings.rate, settings.tenant, self.keyring.limit_of)
+        self.ledger = Ledger(book, self.writer, self.teller, clock, settings.ledger)
         self.http = Http()
         self._retention = Retention(database, clock, settings.traces.retention_days)
         self.pool = Pool(

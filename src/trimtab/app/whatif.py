@@ -13,7 +13,7 @@ from trimtab.config import Loaded, Settings, prices_of
 from trimtab.core import SystemClock
 from trimtab.core.errors import ConfigError, DataError
 from trimtab.simulation.whatif import Replay, Trial, WhatIf, report_of
-from trimtab.store import Database, Selection, migrate, url_of
+from trimtab.store import Database, Selection, keys, migrate, url_of
 from trimtab.traces import Importer, completed_at
 
 Progress = Callable[[str, int, int], None]
@@ -31,7 +31,8 @@ def what_if(
     check_rules(tried)
     policies, prices = policies_of(tried.settings), prices_of(tried.settings)
     with _recorded(config, traces, progress) as (in_force, database):
-        trial = Trial(tried.settings, in_force, policies, prices, completed_at(in_force), selection)
+        limits = database.read(keys.limits)
+        trial = Trial(tried.settings, in_force, policies, prices, completed_at(in_force), selection, limits)
         replay = Replay(trial, database, lambda done, total: progress("replaying", done, total))
         replay.play()
     if not replay.calls:

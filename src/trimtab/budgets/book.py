@@ -3,13 +3,51 @@
 Pure: settings and a call's attribution in, meters out. The ledger keeps the counting.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal, get_args
+
+import msgspec
 
 from trimtab.budgets.windows import Window, WindowName, window_at
 from trimtab.config import BudgetSettings, RateSettings, TenantSettings
 from trimtab.core import Attribution, Meter, Unit, nanodollars_of
+from trimtab.core.errors import ConfigError
 
 _NONE = "(none)"
+KeyWindow = Literal["day", "month", "total"]
+_MOST_NANODOLLARS = 9_000_000_000_000_000_000
+
+
+class KeyLimit(msgspec.Struct, frozen=True, gc=False):
+    """What the calls of an API key may cost in each window; `total`: ever."""
+
+    nanodollars: int
+    window: KeyWindow
+
+
+_KEY_WINDOWS: tuple[KeyWindow, ...] = get_args(KeyWindow)
+
+
+def key_limit(usd: str, window: str) -> KeyLimit:
+    """The limit that somebody wrote. Raises ConfigError that says which part cannot be used."""
+    if window not in _KEY_WINDOWS:
+        raise ConfigError(f"expected {', '.join(_KEY_WINDOWS)}, not {window[:40]!r}", key="window")
+    try:
+        amount = nanodollars_of(usd.strip().removeprefix("$"))
+    except (ArithmeticError, ValueError):
+        amount = -1
+    if not 0 <= amount <= _MOST_NANODOLLARS:
+        raise ConfigError(f"expected USD from 0 to 9000000000, not {usd[:40]!r}", key="limit_usd")
+    return KeyLimit(amount, window)
+
+
+def key_meter(key: str, limit: KeyLimit, at: float) -> Meter:
+    """The meter of what a key may spend in the window that holds a moment."""
+    return _of_keys(limit.window).meter(Attribution("", "", key=key), at, limit.nanodollars)
+
+
+def _unlimited(key: str) -> KeyLimit | None:
+    return None
 
 
 def _value(scope: str, who: Attribution) -> str:
@@ -48,7 +86,7 @@ class _Limit:
             return False
         return not self.match or all(getattr(who, field) == value for field, value in self.match.items())
 
-    def meter(self, who: Attribution, at: float) -> Meter:
+    def meter(self, who: Attribution, at: float, amount: int | None = None) -> Meter:
         current = self._now
         if current.resets_at is not None and not current.starts_at <= at < current.resets_at:
             current = self._now = window_at(self.window, at)
@@ -56,32 +94,43 @@ class _Limit:
         if self.window == "run" and self.scope != "run":
             value = f"{value}/{quoted(who.run)}"
         id = f"{self.label}|{self.scope}:{value}|{current.label}"
-        return Meter(id, self.name, self.unit, self.amount, current.resets_at)
+        return Meter(id, self.name, self.unit, self.amount if amount is None else amount, current.resets_at)
 
 
 class BudgetBook:
-    """All limits of the settings; asked once a call."""
+    """All limits of the settings, and what `of_key` tells of keys by their ids; asked once a call."""
 
     def __init__(
         self,
         budgets: Sequence[BudgetSettings] = (),
         rates: Sequence[RateSettings] = (),
         tenants: Sequence[TenantSettings] = (),
+        of_key: Callable[[str], KeyLimit | None] = _unlimited,
     ) -> None:
+        self._of_key = of_key
+        self._keys = {window: _of_keys(window) for window in _KEY_WINDOWS}
         self._budgets = [_budget(settings) for settings in budgets]
         self._rates = [limit for settings in rates for limit in _rates(settings)]
         named = [t.name for t in tenants if t.name != "*"]
         for tenant in tenants:
             self._rates += _tenant_rates(tenant, named)
-        _tell_apart([*self._budgets, *self._rates])
+        _tell_apart([*self._keys.values(), *self._budgets, *self._rates])
 
     def budgets(self, who: Attribution, at: float) -> tuple[Meter, ...]:
-        """Money meters of a call at `at` (epoch seconds), in the order of the settings."""
-        return tuple([limit.meter(who, at) for limit in self._budgets if limit.covers(who)])
+        """Money meters of a call at `at` (epoch seconds), in the order of the settings; its key's own comes last."""
+        meters = [limit.meter(who, at) for limit in self._budgets if limit.covers(who)]
+        own = self._of_key(who.key) if who.key else None
+        if own is not None:
+            meters.append(self._keys[own.window].meter(who, at, own.nanodollars))
+        return tuple(meters)
 
     def rates(self, who: Attribution, at: float) -> tuple[Meter, ...]:
         """Request and token meters of a call."""
         return tuple([limit.meter(who, at) for limit in self._rates if limit.covers(who)])
+
+
+def _of_keys(window: KeyWindow) -> _Limit:
+    return _Limit("key", {}, window, f"key limit/{window}")
 
 
 def _tell_apart(limits: Sequence[_Limit]) -> None:

@@ -1,11 +1,11 @@
-"""Windows of time that limits live in: a minute, a day, a month (UTC), or as long as a run."""
+"""Windows of time that limits live in: a minute, a day, a month (UTC), as long as a run, or for good."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 import msgspec
 
-WindowName = Literal["run", "minute", "day", "month"]
+WindowName = Literal["run", "minute", "day", "month", "total"]
 
 
 class Window(msgspec.Struct, frozen=True, gc=False):
@@ -18,8 +18,8 @@ class Window(msgspec.Struct, frozen=True, gc=False):
 
 def window_at(name: WindowName, at: float) -> Window:
     """The window of kind `name` that holds the moment `at` (epoch seconds)."""
-    if name == "run":
-        return Window("run", None)
+    if name in ("run", "total"):
+        return Window(name, None)
     moment = datetime.fromtimestamp(at, UTC)
     if name == "minute":
         start = moment.replace(second=0, microsecond=0)

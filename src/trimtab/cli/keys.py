@@ -1,10 +1,13 @@
-"""`trimtab keys create|list|revoke`."""
+"""`trimtab keys create|list|limit|revoke`."""
 
-from typing import Annotated, get_args
+from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
 from trimtab.cli.options import Config, Json
+
+if TYPE_CHECKING:
+    from trimtab.budgets import KeyLimit
 
 app = typer.Typer(help="API keys: who may come in, as whom.", no_args_is_help=True)
 
@@ -17,6 +20,10 @@ def create(
     models: Annotated[str, typer.Option(help="Models it may name, by commas; empty: all.")] = "",
     expires: Annotated[str, typer.Option(help="When it ends: 30d, 12h, or 2027-01-31.")] = "",
     note: Annotated[str, typer.Option(help="For people.")] = "",
+    limit_usd: Annotated[
+        str, typer.Option(help="What its calls may cost in each window, in USD; empty: no limit.")
+    ] = "",
+    window: Annotated[str, typer.Option(help="The limit's: day, month (UTC) or total.")] = "month",
     config: Config = None,
     json: Json = False,
 ) -> None:
@@ -35,8 +42,19 @@ def create(
     clock = SystemClock()
     ends = in_future(expires, clock.now()) if expires else None
     allowed = tuple(name.strip() for name in models.split(",") if name.strip())
+    limit = _limit(limit_usd, window) if limit_usd else None
     with open_database(config) as (_, database):
-        secret, row = create_key(database, clock, tenant, user, role, allowed, ends, note)  # type: ignore[arg-type]
+        secret, row = create_key(
+            database,
+            clock,
+            tenant,
+            user,
+            role,  # type: ignore[arg-type]
+            allowed,
+            ends,
+            note,
+            limit=limit,
+        )
     if json:
         shown = {"key": secret, "id": row.id, "expires_at": ends}
         shown |= {"tenant": tenant, "user": user, "role": role}
@@ -69,14 +87,41 @@ def list_keys(
 
     from trimtab.core import shown_time
 
-    table = Table("id", "key", "tenant", "user", "role", "models", "created", "expires", "state", "note")
+    table = Table(
+        "id", "key", "tenant", "user", "role", "models", "limit", "created", "expires", "state", "note"
+    )
     for row in rows:
         state = "revoked" if row.revoked_at is not None else "good"
         table.add_row(
             row.id, row.hint + "…", row.tenant, row.user, row.role, ", ".join(row.models) or "all",
-            shown_time(row.created_at), shown_time(row.expires_at), state, row.note,
+            _shown(row.limit), shown_time(row.created_at), shown_time(row.expires_at), state, row.note,
         )  # fmt: skip
     Console().print(table)
+
+
+@app.command("limit")
+def limit_key(
+    id: Annotated[str, typer.Argument(help="Id of the key (see list).")],
+    usd: Annotated[
+        str,
+        typer.Argument(help="What its calls may cost in each window, in USD; `none` takes the limit away."),
+    ],
+    window: Annotated[str, typer.Option(help="day, month (UTC) or total.")] = "month",
+    config: Config = None,
+) -> None:
+    """Limit what the calls of a key may cost; running gateways notice within two seconds. What was spent in the window
+    counts."""
+    from trimtab.app import open_database
+    from trimtab.core import SystemClock
+    from trimtab.core.errors import ConfigError
+    from trimtab.tenants import limit_key
+
+    limit = None if usd == "none" else _limit(usd, window)
+    with open_database(config) as (_, database):
+        done = limit_key(database, SystemClock(), id, limit)
+    if not done:
+        raise ConfigError(f"there is no good key with id {id!r}; see `trimtab keys list`")
+    typer.echo(f"limited {id} to {_shown(limit)}" if limit is not None else f"{id} has no limit any more")
 
 
 @app.command()
@@ -94,3 +139,15 @@ def revoke(
     if not done:
         raise ConfigError(f"there is no good key with id {id!r}; see `trimtab keys list`")
     typer.echo(f"revoked {id}")
+
+
+def _limit(usd: str, window: str) -> "KeyLimit":
+    from trimtab.budgets import key_limit
+
+    return key_limit(usd, window)
+
+
+def _shown(limit: "KeyLimit | None") -> str:
+    from trimtab.core import usd_text
+
+    return "none" if limit is None else f"${usd_text(limit.nanodollars)} a {limit.window}"

@@ -6,6 +6,7 @@ import msgspec
 from sqlalchemy import Connection
 from starlette.responses import Response
 
+from trimtab.budgets import KeyWindow
 from trimtab.console.charts import bar
 from trimtab.console.limits import limits_of
 from trimtab.console.meters import Budget, read_budgets
@@ -14,7 +15,8 @@ from trimtab.console.sheets import link
 from trimtab.console.visitor import Visitor
 from trimtab.store import AuditRow, KeyRow, audit, keys
 
-MADE, REVOKED = "make a key", "revoke a key"
+MADE, REVOKED, LIMITED = "make a key", "revoke a key", "limit a key"
+WINDOWS: dict[KeyWindow, str] = {"month": "a month", "day": "a day", "total": "in all"}
 _MOST_BUDGETS = 100
 _MOST_LIMITS = 100
 _KEYS = 50
@@ -45,7 +47,9 @@ class BudgetsPage:
             if not is_admin:
                 return _Read(budgets, (), [])
             found = keys.page(connection, tenant, _KEYS + 1, before)
-            return _Read(budgets, found, audit.latest(connection, tenant, _ACTS, actions=(MADE, REVOKED)))
+            return _Read(
+                budgets, found, audit.latest(connection, tenant, _ACTS, actions=(MADE, REVOKED, LIMITED))
+            )
 
         read = await self._premises.reader.read(work)
         limits = limits_of(self._premises.loaded, tenant)
@@ -65,6 +69,7 @@ class BudgetsPage:
             further=_further(tenant, read.keys),
             now=now,
             bar=bar,
+            windows=WINDOWS,
         )
 
 

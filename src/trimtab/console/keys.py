@@ -1,4 +1,4 @@
-"""Keys made and revoked at the console. A new key's secret is shown on the page that answers, and nowhere else."""
+"""Keys made, limited, revoked at the console. A new key's secret is shown on the page that answers, nowhere else."""
 
 import asyncio
 from contextlib import suppress
@@ -8,15 +8,16 @@ import msgspec
 from sqlalchemy import Connection
 from starlette.responses import RedirectResponse, Response
 
-from trimtab.console.budgets import MADE, REVOKED
+from trimtab.budgets import KeyLimit, key_limit, key_meter
+from trimtab.console.budgets import LIMITED, MADE, REVOKED, WINDOWS
 from trimtab.console.filters import one_of
 from trimtab.console.premises import Premises
 from trimtab.console.sheets import link
 from trimtab.console.visitor import Visitor
-from trimtab.core import Role, in_future
+from trimtab.core import Role, in_future, usd_text
 from trimtab.core.errors import BadRequest, ConfigError, NotFound, StoreUnavailable, Unauthenticated
-from trimtab.store import KeyRow, audit, keys, sessions
-from trimtab.tenants import create_key
+from trimtab.store import KeyRow, audit, keys, meters, sessions
+from trimtab.tenants import create_key, limit_key
 
 _ROLES: tuple[Role, ...] = get_args(Role)
 _LONGEST, _LONGEST_NOTE, _MOST_MODELS = 200, 1_000, 100
@@ -32,6 +33,7 @@ class KeyTerms(msgspec.Struct, frozen=True):
     models: tuple[str, ...]
     expires_at: float | None
     note: str
+    limit: KeyLimit | None
 
 
 class KeyPage:
@@ -63,6 +65,7 @@ class KeyPage:
             terms.expires_at,
             terms.note,
             kept,
+            terms.limit,
         )
         # The key stands; what follows must not keep its secret from being shown.
         with suppress(StoreUnavailable):
@@ -81,6 +84,39 @@ class KeyPage:
                 "the first key must have the role admin: this console locks behind it, and only an admin can make more",
                 param="role",
             )
+
+    async def limit(self, visitor: Visitor) -> Response:
+        """`GET /console/keys/limit?id=`: what the calls of a key may cost, and did."""
+        id, now = visitor.query.get("id", ""), self._premises.clock.now()
+
+        def work(connection: Connection) -> tuple[KeyRow, int | None]:
+            row = keys.by_id(connection, id)
+            if row is None or row.revoked_at is not None:
+                raise _no_key(id)
+            if row.limit is None:
+                return row, None
+            meter = key_meter(id, row.limit, now).id
+            return row, meters.settled(connection, [meter]).get(meter, 0)
+
+        row, spent = await self._premises.reader.read(work)
+        usd = "" if row.limit is None else usd_text(row.limit.nanodollars).rstrip("0").rstrip(".")
+        about = {"key": row, "spent": spent, "usd": usd, "windows": WINDOWS}
+        return self._premises.sheets.page("key_limit", visitor, "Limit of a key", **about)
+
+    async def limited(self, visitor: Visitor) -> Response:
+        """`POST /console/keys/limit`: what its calls may cost from now on."""
+        premises, id = self._premises, visitor.asked("id")
+        limit = _limit(visitor)
+        told = f"{usd_text(limit.nanodollars)} USD, {limit.window}" if limit is not None else "none"
+
+        def kept(connection: Connection, row: KeyRow) -> None:
+            audit.add(connection, premises.note(row.tenant, visitor.name, LIMITED, id, told))
+
+        if not await asyncio.to_thread(limit_key, premises.database, premises.clock, id, limit, kept):
+            raise _no_key(id)
+        with suppress(StoreUnavailable):
+            await premises.keyring.load()
+        return RedirectResponse(link("/budgets"), 303)
 
     async def revoked(self, visitor: Visitor) -> Response:
         """`POST /console/keys/revoke`: a key opens nothing any more, and its browsers are signed out."""
@@ -104,7 +140,7 @@ class KeyPage:
 
         row = await premises.database.run(work)
         if row is None:
-            raise NotFound(f"there is no good key with id {id!r}", code="key_not_found")
+            raise _no_key(id)
         with suppress(StoreUnavailable):
             await premises.keyring.load()
         return RedirectResponse(link("/budgets"), 303)
@@ -126,7 +162,22 @@ def _terms(visitor: Visitor, now: float) -> KeyTerms:
         models=models,
         expires_at=_moment(visitor.form.get("expires", "").strip(), now),
         note=_name("note", visitor.form.get("note", "").strip(), _LONGEST_NOTE),
+        limit=_limit(visitor),
     )
+
+
+def _limit(visitor: Visitor) -> KeyLimit | None:
+    usd = visitor.form.get("limit_usd", "").strip()
+    if not usd:
+        return None
+    try:
+        return key_limit(usd, visitor.form.get("window", "month").strip())
+    except ConfigError as error:
+        raise BadRequest(str(error), param=error.key) from error
+
+
+def _no_key(id: str) -> NotFound:
+    return NotFound(f"there is no good key with id {id!r}", code="key_not_found")
 
 
 def _name(field: str, text: str, longest: int = _LONGEST) -> str:

@@ -64,6 +64,7 @@ def _house_routes(premises: Premises, door: FrontDoor) -> Sequence[BaseRoute]:
     budgets, key, controllers = BudgetsPage(premises), KeyPage(premises), ControllersPage(premises)
     shown = {
         "/budgets": door.page(budgets.shown),
+        "/keys/limit": door.page(key.limit, "admin"),
         "/endpoints": door.page(EndpointsPage(premises).shown, "admin"),
         "/controllers": door.page(controllers.shown, "admin"),
         "/controller": door.page(controllers.one, "admin"),
@@ -71,6 +72,7 @@ def _house_routes(premises: Premises, door: FrontDoor) -> Sequence[BaseRoute]:
     }
     done = {
         "/keys/create": key.created,
+        "/keys/limit": key.limited,
         "/keys/revoke": key.revoked,
         "/controller/shadow": controllers.shadowed,
         "/controller/enable": controllers.enabled,

@@ -20,18 +20,19 @@ class Slice:
     """`free` may be given to holds, `held` is. `beyond` is what the store had left for others when last asked.
 
     `pace` is what is spent a second, `failures` how often the store failed us. A `blind` slice was
-    not leased: the store was away.
+    not leased: the store was away. `recalled` was free when the limit was lowered, and goes back to the store unspent.
     """
 
     __slots__ = (
-        "beyond", "blind", "failures", "free", "held", "lock", "meter", "need", "pace", "settled", "spent",
-        "used_at",
+        "beyond", "blind", "failures", "free", "held", "lock", "meter", "need", "pace", "recalled", "settled",
+        "spent", "used_at",
     )  # fmt: skip
 
     def __init__(self, meter: Meter, now: float) -> None:
         self.meter = meter
         self.free = 0
         self.held = 0
+        self.recalled = 0
         self.beyond = meter.limit
         self.settled = 0
         self.used_at = now
@@ -48,6 +49,13 @@ class Slice:
         return min(
             self.meter.limit // _SLICE_SHARE, max(self.need * _SLICE_NEEDS, int(self.pace * _SLICE_SECONDS))
         )
+
+    def relimit(self, meter: Meter) -> None:
+        """The limit is another one. Under a lower one is leased anew: what is free was leased under the old."""
+        if meter.limit < self.meter.limit and not self.blind and self.free > 0:
+            self.recalled, self.free = self.recalled + self.free, 0
+            self.beyond = min(self.beyond, meter.limit)
+        self.meter = meter
 
     def note_pace(self, seconds: float) -> None:
         """Take over what was spent in the last `seconds`: a rise at once, a fall slowly."""
@@ -68,7 +76,7 @@ class Slices:
         if found is None:
             found = self._slices[meter.id] = Slice(meter, now)
         elif found.meter.limit != meter.limit:
-            found.meter = meter
+            found.relimit(meter)
         found.used_at = now
         return found
 
@@ -128,6 +136,9 @@ class Slices:
                 back.append((slice.meter, slice.free))
                 slice.free = 0
         for meter_id, slice in list(self._slices.items()):
+            if slice.recalled:
+                back.append((slice.meter, slice.recalled))
+                slice.recalled = 0
             if slice.held == 0 and slice.used_at < before and not slice.lock.locked():
                 if slice.free and not slice.blind:
                     back.append((slice.meter, slice.free))
@@ -155,9 +166,9 @@ class Slices:
         return lacking[:_MOST_TOPPED_UP]
 
     def whole(self, meter_id: str) -> int:
-        """Free and held together: what the store should have leased to us of a meter, once all is applied."""
+        """Free, held and recalled together: what the store should have leased to us of a meter, once all is applied."""
         slice = self._slices.get(meter_id)
-        return 0 if slice is None else slice.free + slice.held
+        return 0 if slice is None else slice.free + slice.held + slice.recalled
 
     def remaining(self, meter: Meter) -> int:
         """Best local knowledge of what is left of a meter for everybody."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from trimtab.core import Entry, Usage
 from trimtab.store.bulk import insert_rows
@@ -58,6 +58,12 @@ def insert_new_entries(connection: Connection, lines: Sequence[Entry]) -> list[E
 def which_exist(connection: Connection, ids: Sequence[str]) -> set[str]:
     """Those of `ids` that entries have."""
     return set(connection.scalars(select(entry.c.id).where(entry.c.id.in_(ids))))
+
+
+def spent_by_key(connection: Connection, key: str, begin: float) -> int:
+    """What the calls of a key cost since a moment, in nanodollars. Looks through all entries since then."""
+    mine = select(func.sum(entry.c.nanodollars)).where(entry.c.key == key)
+    return int(connection.scalar(mine.where(entry.c.at >= begin) if begin else mine) or 0)
 
 
 def any_not_named(connection: Connection, tenant: str, run: str, prefix: str) -> bool:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import msgspec
 from sqlalchemy import Connection, func, insert, select, update
 
+from trimtab.budgets import KeyLimit
 from trimtab.store.schema import api_key
 
 
@@ -22,6 +23,15 @@ class KeyRow(msgspec.Struct, frozen=True):
     created_at: float
     expires_at: float | None = None
     revoked_at: float | None = None
+    limit_nanodollars: int | None = None
+    limit_window: str = ""
+
+    @property
+    def limit(self) -> KeyLimit | None:
+        """What its calls may cost."""
+        if self.limit_nanodollars is None:
+            return None
+        return msgspec.convert({"nanodollars": self.limit_nanodollars, "window": self.limit_window}, KeyLimit)
 
 
 def add(connection: Connection, row: KeyRow) -> None:
@@ -60,6 +70,28 @@ def by_id(connection: Connection, id: str) -> KeyRow | None:
     columns = [api_key.c[name] for name in KeyRow.__struct_fields__]
     row = connection.execute(select(*columns).where(api_key.c.id == id)).first()
     return None if row is None else _key(tuple(row))
+
+
+def set_limit(connection: Connection, id: str, limit: KeyLimit | None) -> bool:
+    """Limit what the calls of a key may cost from now on, or take the limit away; False where there is no such key, or
+    it is revoked."""
+    values: dict[str, object] = {"limit_nanodollars": None, "limit_window": ""}
+    if limit is not None:
+        values = {"limit_nanodollars": limit.nanodollars, "limit_window": limit.window}
+    done = connection.execute(
+        update(api_key).where(api_key.c.id == id, api_key.c.revoked_at.is_(None)).values(values)
+    )
+    return done.rowcount == 1
+
+
+def limits(connection: Connection) -> dict[str, KeyLimit]:
+    """The limits of all keys that have one, by id; of revoked ones too, whose runs may go on."""
+    rows = connection.execute(
+        select(api_key.c.id, api_key.c.limit_nanodollars, api_key.c.limit_window).where(
+            api_key.c.limit_nanodollars.is_not(None)
+        )
+    )
+    return {row.id: KeyLimit(row.limit_nanodollars, row.limit_window) for row in rows}
 
 
 def count(connection: Connection) -> int:

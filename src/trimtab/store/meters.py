@@ -94,6 +94,13 @@ def _ensure(connection: Connection, wanted: Meter) -> None:
     )
 
 
+def begin(connection: Connection, wanted: Meter, spent: int) -> None:
+    """Count against a meter what was spent before it was there, `spent` in all."""
+    _ensure(connection, wanted)
+    counts = (meter.c.id == wanted.id) & (meter.c.settled < spent)
+    connection.execute(update(meter).where(counts).values(settled=spent))
+
+
 def _add_to_lease(connection: Connection, process: str, meter_id: str, amount: int) -> None:
     statement = upsert(connection, lease).values(process=process, meter=meter_id, granted=amount)
     connection.execute(
@@ -240,6 +247,12 @@ def current(connection: Connection, now: float, whose: Sequence[str] | None, lim
     full = cast(meter.c.settled, Float) / func.nullif(meter.c.limit_amount, 0)
     rows = connection.execute(statement.order_by(full.desc().nulls_first(), meter.c.id).limit(limit))
     return [MeterRow(*row) for row in rows]
+
+
+def of_ids(connection: Connection, ids: Sequence[str]) -> list[MeterRow]:
+    """Meters by their ids, those that there are."""
+    columns = [meter.c[name] for name in MeterRow.__struct_fields__]
+    return [MeterRow(*row) for row in connection.execute(select(*columns).where(meter.c.id.in_(ids)))]
 
 
 def upsert(connection: Connection, table: object) -> "postgresql.Insert | sqlite.Insert":

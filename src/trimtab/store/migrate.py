@@ -7,7 +7,7 @@ from sqlalchemy import Connection, inspect, text
 from trimtab.core.errors import ConfigError
 from trimtab.store.database import Database
 
-HEAD = "0005"
+HEAD = "0006"
 _LOCK = 7_246_131
 
 

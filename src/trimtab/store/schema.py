@@ -195,6 +195,8 @@ api_key = Table(
     Column("created_at", Float, nullable=False),
     Column("expires_at", Float),
     Column("revoked_at", Float),
+    Column("limit_nanodollars", BigInteger),
+    Column("limit_window", Words, nullable=False, server_default=""),
 )
 
 recall = Table(

@@ -7,18 +7,16 @@ Without any key ever made, only loopback is served. A revoked or expired key sto
 import asyncio
 import hashlib
 import logging
-import secrets
 from collections.abc import Callable, Sequence
 
 import msgspec
 from sqlalchemy import Connection
 
-from trimtab.core import Clock, IdSource, Role
+from trimtab.budgets import KeyLimit
+from trimtab.core import Clock, Role
 from trimtab.core.errors import Forbidden, LedgerUnavailable, StoreUnavailable, Unauthenticated
 from trimtab.store import Database, keys
 
-KEY_PREFIX = "tt-"
-_HINT_LENGTH = 10
 _log = logging.getLogger(__name__)
 _UNKNOWN_SECONDS = 2.0
 _LOOK_UP_SECONDS = 3.0
@@ -58,7 +56,12 @@ class Keyring:
         self._known: dict[str, KeyFacts] = {}
         self._by_key: dict[str, KeyFacts] = {}
         self._unknown: dict[str, float] = {}
+        self._limits: dict[str, KeyLimit] = {}
         self._locked = False
+
+    def limit_of(self, id: str) -> KeyLimit | None:
+        """What the calls of a key may cost, by its id; None where it has no limit."""
+        return self._limits.get(id)
 
     @property
     def is_locked(self) -> bool:
@@ -114,6 +117,8 @@ class Keyring:
                 self._unknown.clear()
             self._unknown[digest] = now
             return None
+        if row.limit is not None:
+            self._limits[row.id] = row.limit
         return _facts(row)
 
     async def _row(self, find: Callable[[Connection], keys.KeyRow | None]) -> keys.KeyRow | None:
@@ -133,6 +138,8 @@ class Keyring:
 
         rows = await self._database.run(work)
         self._locked = bool(rows)
+        # Of revoked keys too: their hosted runs go on.
+        self._limits = {row.id: row.limit for row in rows if row.limit is not None}
         good = {row.digest: _facts(row) for row in rows if row.revoked_at is None}
         if good != self._known:
             self._known = good
@@ -154,40 +161,3 @@ class Keyring:
 def _facts(row: keys.KeyRow) -> KeyFacts:
     role = msgspec.convert(row.role, Role)
     return KeyFacts(row.id, row.tenant, row.user, role, row.models, row.expires_at)
-
-
-def create_key(
-    database: Database,
-    clock: Clock,
-    tenant: str,
-    user: str,
-    role: Role,
-    models: tuple[str, ...] = (),
-    expires_at: float | None = None,
-    note: str = "",
-    also: Callable[[Connection, keys.KeyRow], None] | None = None,
-) -> tuple[str, keys.KeyRow]:
-    """Make a key: the secret (shown once, never stored) and its row. What is `also` to be written is so in the same
-    transaction. Raises StoreUnavailable."""
-    secret = KEY_PREFIX + secrets.token_urlsafe(32)
-    now = clock.now()
-    row = keys.KeyRow(
-        id=IdSource().new(now),
-        digest=digest_of(secret),
-        hint=secret[:_HINT_LENGTH],
-        tenant=tenant,
-        user=user,
-        role=role,
-        models=models,
-        note=note,
-        created_at=now,
-        expires_at=expires_at,
-    )
-
-    def work(connection: Connection) -> None:
-        keys.add(connection, row)
-        if also is not None:
-            also(connection, row)
-
-    database.transact(work)
-    return secret, row

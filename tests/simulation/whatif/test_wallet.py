@@ -24,7 +24,7 @@ spends = st.lists(
 
 @given(spends)
 def test_no_budget_is_ever_passed(calls):
-    wallet = Wallet(settings_of(toml(more=BUDGET)), settings_of(toml()))
+    wallet = Wallet(settings_of(toml(more=BUDGET)), settings_of(toml()), {})
     at, settled = NOON, 0
     for worst, share, gap, seconds in calls:
         at += gap
@@ -38,7 +38,7 @@ def test_no_budget_is_ever_passed(calls):
 
 
 def test_a_call_waits_for_holds_that_end_soon_and_not_for_others():
-    wallet = Wallet(settings_of(toml(more=BUDGET)), settings_of(toml()))
+    wallet = Wallet(settings_of(toml(more=BUDGET)), settings_of(toml()), {})
     purses = wallet.pocket(WHO, NOON).purses
     wallet.hold(purses, LIMIT, 10, NOON + 3)
     assert wallet.take(purses, 500, NOON)
@@ -47,7 +47,7 @@ def test_a_call_waits_for_holds_that_end_soon_and_not_for_others():
 
 
 def test_money_that_is_spent_is_not_waited_for():
-    wallet = Wallet(settings_of(toml(more=BUDGET)), settings_of(toml()))
+    wallet = Wallet(settings_of(toml(more=BUDGET)), settings_of(toml()), {})
     purses = wallet.pocket(WHO, NOON).purses
     wallet.charge(purses, LIMIT - 100)
     wallet.hold(purses, 50, 0, NOON + 1)
@@ -56,7 +56,7 @@ def test_money_that_is_spent_is_not_waited_for():
 
 
 def test_a_new_window_begins_empty():
-    wallet = Wallet(settings_of(toml(more=BUDGET)), settings_of(toml()))
+    wallet = Wallet(settings_of(toml(more=BUDGET)), settings_of(toml()), {})
     wallet.charge(wallet.pocket(WHO, NOON).purses, LIMIT)
     tomorrow = NOON + 86_400
     assert wallet.remaining(wallet.pocket(WHO, NOON)) == 0
@@ -67,17 +67,17 @@ def test_a_new_window_begins_empty():
 
 def test_a_recorded_verdict_stands_until_something_else_is_spent():
     settings = settings_of(toml(more=BUDGET))
-    wallet = Wallet(settings, settings)
+    wallet = Wallet(settings, settings, {})
     pocket = wallet.pocket(WHO, NOON)
     assert wallet.stands(pocket)
     wallet.note(pocket, -1)
     assert not wallet.stands(pocket)
-    other = Wallet(settings_of(toml(more=BUDGET.replace("1.0", "2.0"))), settings)
+    other = Wallet(settings_of(toml(more=BUDGET.replace("1.0", "2.0"))), settings, {})
     assert not other.stands(other.pocket(WHO, NOON))
 
 
 def test_a_new_rate_refuses_by_the_minute():
-    wallet = Wallet(settings_of(toml(more=RATE)), settings_of(toml()))
+    wallet = Wallet(settings_of(toml(more=RATE)), settings_of(toml()), {})
     admitted = [
         wallet.admits(Call("c", NOON + at, "chat", "any", WHO, 10, 10), False, lambda: 0)
         for at in (0, 1, 2, 60)

@@ -6,7 +6,7 @@ from functools import partial
 
 import msgspec
 
-from trimtab.budgets import WindowName, window_at
+from trimtab.budgets import KeyLimit, WindowName, window_at
 from trimtab.config import PriceTable, Settings, WorkflowSettings
 from trimtab.core import Attribution
 from trimtab.core.errors import BudgetExceeded, RateLimited
@@ -29,7 +29,8 @@ Progress = Callable[[int, int], None]
 
 class Trial(msgspec.Struct, frozen=True):
     """What is tried: `settings` with the policies and prices built of them. `in_force` is what the calls were
-    recorded under, as far as is known; `completed_at` the rewards by workflow that count as completed."""
+    recorded under, as far as is known; `completed_at` the rewards by workflow that count as completed; `key_limits`
+    what keys may spend, by their ids, which holds whatever the settings say."""
 
     settings: Settings
     in_force: Settings
@@ -37,6 +38,7 @@ class Trial(msgspec.Struct, frozen=True):
     prices: PriceTable
     completed_at: Mapping[str, float]
     selection: Selection
+    key_limits: Mapping[str, KeyLimit] = {}
 
 
 class Replay:
@@ -46,7 +48,7 @@ class Replay:
         self.trial, self._database, self._progress = trial, database, progress
         self._market = Market(trial.settings, trial.prices, trial.policies)
         self._walk = Walk(self._market)
-        self._wallet = Wallet(trial.settings, trial.in_force)
+        self._wallet = Wallet(trial.settings, trial.in_force, trial.key_limits)
         self.tally, self.evidence = Tally(), Evidence()
         self.runs = RunBook(trial.completed_at, trial.selection.since)
         self.pace_before, self.pace_known = Pace(), Pace()
@@ -76,9 +78,10 @@ class Replay:
         if since is None or not self._wallet.limits_money:
             return
         kinds: set[WindowName] = {budget.window for budget in self.trial.settings.budget}
+        kinds |= {limit.window for limit in self.trial.key_limits.values()}
         for kind in sorted(kinds):
             window = window_at(kind, since)
-            if window.resets_at is None:
+            if kind == "run":
                 read = partial(histories.spent_by_open_runs, moment=since)
             else:
                 read = partial(histories.spent, begin=window.starts_at, end=since)

@@ -5,11 +5,11 @@ no more or less was spent on it than in fact, what was refused in fact is refuse
 """
 
 import heapq
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 
-from trimtab.budgets import BudgetBook, Window
+from trimtab.budgets import BudgetBook, KeyLimit, Window
 from trimtab.config import Settings
 from trimtab.core import Attribution, Call, Meter
 from trimtab.store import SpentRow
@@ -41,19 +41,20 @@ _Due = tuple[float, int, tuple[Purse, ...], int, int]
 """A hold: when it ends, a number that tells holds of one moment apart, where it is, how much, what of it is spent."""
 
 
-def book_of(settings: Settings) -> BudgetBook:
-    """The limits of settings."""
-    return BudgetBook(settings.budget, settings.rate, settings.tenant)
+def book_of(settings: Settings, keys: Mapping[str, KeyLimit]) -> BudgetBook:
+    """The limits of settings, and of keys."""
+    return BudgetBook(settings.budget, settings.rate, settings.tenant, keys.get)
 
 
 class Wallet:
-    """`settings` are those that are tried, `in_force` those the calls were recorded under, as far as is known."""
+    """`settings` are those that are tried, `in_force` those the calls were recorded under, as far as is known; `keys`
+    tells the limits of keys by their ids, the same in both."""
 
-    def __init__(self, settings: Settings, in_force: Settings) -> None:
-        self._book = book_of(settings)
-        self._old = self._book if _same_limits(settings, in_force) else book_of(in_force)
+    def __init__(self, settings: Settings, in_force: Settings, keys: Mapping[str, KeyLimit]) -> None:
+        self._book = book_of(settings, keys)
+        self._old = self._book if _same_limits(settings, in_force) else book_of(in_force, keys)
         self._same = self._book is self._old
-        self.limits_money = bool(settings.budget)
+        self.limits_money = bool(settings.budget or keys)
         self.limits_rates = bool(settings.rate) or any(
             tenant.requests_per_minute or tenant.tokens_per_minute for tenant in settings.tenant
         )
@@ -177,7 +178,7 @@ class Wallet:
         self._of_run.pop((who.tenant, who.run), None)
         for meter in self._book.budgets(who, at):
             purse = self._purses.get(meter.id)
-            if meter.resets_at is None and purse is not None and not purse.held:
+            if meter.id.endswith("|run") and purse is not None and not purse.held:
                 del self._purses[meter.id]
 
     def _purse(self, meter: Meter) -> Purse:
