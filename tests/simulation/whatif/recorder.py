@@ -86,12 +86,13 @@ class Recorder:
         task="",
         usage=USUAL,
         outcomes=(),
+        key="",
         **more,
     ):
         """One call: `outcomes` are those of its attempts in the plan's order; a refused one has none."""
         self.made += 1
         id = f"c{self.made:06d}"
-        who = Attribution(tenant, run, workflow="desk", step=step, task=task)
+        who = Attribution(tenant, run, key=key, workflow="desk", step=step, task=task)
         call = Call(id, NOON + at, "chat", "any", who, 4000, 500)
         name = self.settings.default_policy
         known = self.settings.policy.get(name)
@@ -130,7 +131,7 @@ class Recorder:
     def _entry(self, record, made):
         who = record.call.who
         return Entry(
-            made.id, record.call.id, made.at + 1, who.tenant, who.run, "", who.workflow, who.step, "", "model",
+            made.id, record.call.id, made.at + 1, who.tenant, who.run, "", who.workflow, who.step, who.key, "model",
             made.endpoint, made.model, made.nanodollars, "exact", made.usage,
         )  # fmt: skip
 
@@ -157,14 +158,20 @@ class Recorder:
 
         self.database.transact(work)
 
-    def under(self, text, **selection):
+    def under(self, text, key_limits=None, **selection):
         """The report under other settings."""
-        return report_under(self.database, self.settings, settings_of(text), **selection)
+        return report_under(self.database, self.settings, settings_of(text), key_limits, **selection)
 
 
-def report_under(database, in_force, tried, **selection):
+def report_under(database, in_force, tried, key_limits=None, **selection):
     trial = Trial(
-        tried, in_force, policies_of(tried), prices_of(tried), completed_at(in_force), Selection(**selection)
+        tried,
+        in_force,
+        policies_of(tried),
+        prices_of(tried),
+        completed_at(in_force),
+        Selection(**selection),
+        key_limits or {},
     )
     replay = Replay(trial, database, lambda *_: None)
     replay.play()

@@ -3,6 +3,7 @@
 import pytest
 
 from simulation.whatif.recorder import NOON, toml
+from trimtab.budgets import KeyLimit
 from trimtab.core import Usage
 
 LARGE, SMALL = 3_500_000, 140_000  # nanodollars of 1,000 tokens in and 100 out
@@ -147,6 +148,22 @@ def test_budgets_are_filled_in_their_windows(recorder):
     refused = {line.value: line.refused_new for line in report.by["tenant"]}
     assert refused == {"acme": 3, "other": 0}
     assert report.total.new_nanodollars.likely == 6 * LARGE
+
+
+def test_the_limits_of_keys_hold_under_any_settings(recorder):
+    # At the recorded price all three fit into what the key may spend ever; at twice the price two do.
+    limits = {"k": KeyLimit(32_000_000, "total")}
+    for day in range(3):
+        recorder.call(day * DAY, run=f"a{day}", key="k")
+        recorder.call(day * DAY, run=f"b{day}", key="another")
+    dearer = toml(large=5.0)
+    report = recorder.under(dearer, limits)
+    assert (report.calls, report.total.refused_new) == (6, 1)
+    # What was spent before the replay counts.
+    later = recorder.under(dearer, limits, since=NOON + DAY / 2)
+    assert (later.calls, later.total.refused_new) == (4, 1)
+    assert recorder.under(toml(), limits).total.refused_new == 0
+    assert recorder.under(dearer).total.refused_new == 0
 
 
 def test_what_was_spent_before_counts_in_an_open_window(recorder):
