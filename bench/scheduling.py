@@ -38,6 +38,7 @@ POOLS = (
     (KNEE, 13, 0, "default"),
     (KNEE, 12, 0, "default"),
     (KNEE, 12, 2, "default"),
+    (KNEE, 11, 1, "default"),
     (KNEE, 11, 2, "default"),
     (KNEE, 11, 3, "default"),
     (KNEE, 10, 4, "default"),
