@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trimtab.budgets import BudgetBook, KeyLimit, key_limit, key_meter, window_at
+from trimtab.budgets import BudgetBook, KeyLimit, key_limit, key_meter, stored_limit, window_at
 from trimtab.config import BudgetSettings, RateSettings, TenantSettings
 from trimtab.core import Attribution
 from trimtab.core.errors import ConfigError
@@ -191,18 +191,32 @@ def test_a_budget_that_is_named_like_a_keys_limit_counts_for_itself():
 
 @pytest.mark.parametrize(
     ("usd", "window", "limit"),
-    [("2.50", "day", KeyLimit(2_500_000_000, "day")), (" $0 ", "total", KeyLimit(0, "total"))],
+    [("2.50", "day", KeyLimit(2_500_000_000, "day")), ("$0", "total", KeyLimit(0, "total"))],
 )
 def test_a_written_limit_is_read(usd, window, limit):
     assert key_limit(usd, window) == limit
 
 
-@pytest.mark.parametrize("usd", ["", "-1", "much", "nan", "inf", "1e99", "1" * 5000])
+def test_a_limit_is_told_short_and_exact():
+    told = [str(KeyLimit(amount, "month")) for amount in (0, 1, 2_500_000_000, 10**13)]
+    assert told == ["$0 a month", "$0.000000001 a month", "$2.5 a month", "$10000 a month"]
+    assert str(KeyLimit(10**9, "total")) == "$1 in all"
+
+
+def test_a_limit_of_a_later_version_lets_nothing_be_spent():
+    assert stored_limit(500, "week") == KeyLimit(0, "total")
+    assert stored_limit(None, "") is None
+
+
+@pytest.mark.parametrize(
+    "usd",
+    ["", "-1", "much", "nan", "inf", "1e9", "1_0", "$ 5", "٣", "9000000000", "1" * 5000, "1.0000000001"],
+)
 def test_what_is_no_amount_is_told(usd):
-    with pytest.raises(ConfigError, match="limit_usd: expected USD from 0"):
+    with pytest.raises(ConfigError, match="usd: a limit is USD as in 2.50"):
         key_limit(usd, "month")
 
 
 def test_what_is_no_window_is_told():
-    with pytest.raises(ConfigError, match="window: expected day, month, total, not 'run'"):
+    with pytest.raises(ConfigError, match="window: a limit's window is day, month, total, not 'run'"):
         key_limit("1", "run")

@@ -54,8 +54,9 @@ def test_a_revoked_key_stays_listed(config):
     [
         (("--role", "king"), "viewer, operator or admin"),
         (("--expires", "yesterday"), "is no time"),
-        (("--limit-usd", "much"), "expected USD from 0"),
-        (("--limit-usd", "1", "--window", "run"), "expected day, month, total"),
+        (("--limit-usd", "much"), "--limit-usd: a limit is USD as in 2.50"),
+        (("--limit-usd", "1", "--window", "run"), "--window: a limit's window is day, month, total"),
+        (("--window", "run"), "--window: a limit's window is day, month, total"),
         (("--expires", "2001-01-01"), "lies in the past"),
     ],
 )
@@ -76,8 +77,14 @@ def test_a_key_is_limited_and_set_free(config):
     made = create(config, "--limit-usd", "2.5", "--window", "day")
     [listed] = json.loads(invoke("keys", "list", "-c", config, "--json").stdout)
     assert (listed["limit_nanodollars"], listed["limit_window"]) == (2_500_000_000, "day")
-    assert "limited" in invoke("keys", "limit", made["id"], "7", "--window", "total", "-c", config).stdout
-    assert "$7" in invoke("keys", "list", "-c", config).stdout
+    told = invoke("keys", "limit", made["id"], "7", "-c", config).stdout
+    assert told == f"limited {made['id']} to $7 a day\n"
+    told = invoke("keys", "limit", made["id"], "7.25", "--window", "total", "-c", config).stdout
+    assert told == f"limited {made['id']} to $7.25 in all\n"
+    [listed] = json.loads(invoke("keys", "list", "-c", config, "--json").stdout)
+    assert (listed["limit_nanodollars"], listed["limit_window"]) == (7_250_000_000, "total")
+    with pytest.raises(ConfigError, match="USD: a limit is USD"):
+        invoke("keys", "limit", made["id"], "-c", config, "--", "-7")
     assert "no limit any more" in invoke("keys", "limit", made["id"], "none", "-c", config).stdout
     [listed] = json.loads(invoke("keys", "list", "-c", config, "--json").stdout)
     assert (listed["limit_nanodollars"], listed["limit_window"]) == (None, "")

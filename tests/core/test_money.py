@@ -52,6 +52,8 @@ def test_every_kind_of_token_has_its_rate():
         reasoning_tokens=8,
     )  # fmt: skip
     assert asked.cost(usage) == 84 * 1 + 10 * 3 + 4 * 5 + 2 * 7 + 12 * 2 + 8 * 11
+    # No endpoint tells of an hour's writes without writes; they count all the same.
+    assert asked.cost(Usage(10, cache_write_hour_tokens=2)) == 10 * 1 + 2 * (7 - 5)
 
 
 def test_a_rate_that_is_not_named_is_the_one_it_stands_beside():

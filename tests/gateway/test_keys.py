@@ -11,6 +11,7 @@ from trimtab.store.schema import api_key
 from trimtab.tenants import create_key, limit_key
 
 from .served import ask, endpoint
+from .upstream import waits
 
 
 def bearer(key):
@@ -191,3 +192,17 @@ async def limited_to(house, id, nanodollars):
     limit = KeyLimit(nanodollars, "month")
     assert await asyncio.to_thread(limit_key, house.house.database, house.clock, id, limit)
     await house.house.keyring.load()
+
+
+async def test_calls_that_wait_are_held_to_a_limit_that_was_lowered_meanwhile(serve, upstream):
+    served = await serve(endpoint(upstream, more="concurrency = 1"))
+    key, gate = await served.key(), asyncio.Event()
+    (row,) = await served.rows(api_key)
+    await limited_to(served, row.id, 10**10)
+    upstream.then(waits(gate))
+    calls = [asyncio.ensure_future(served.post(ask(), headers=bearer(key))) for _ in range(3)]
+    await upstream.arrivals(1)
+    await limited_to(served, row.id, 0)
+    gate.set()
+    assert sorted(answer.status for answer in await asyncio.gather(*calls)) == [200, 402, 402]
+    assert len(upstream.seen) == 1

@@ -96,6 +96,41 @@ def test_what_was_leased_under_a_higher_limit_goes_back_unspent(slices):
     assert slices.idle(0.0, ()) == []
 
 
+def test_what_calls_held_under_a_higher_limit_goes_back_when_they_end(slices):
+    slices.take([DAY], 1_000, 1.0)
+    lower = meter("tenant/day", limit=500)
+    slices.take([lower], 1, 1.0)
+    slices.give([Charge(DAY.id, 600)], 100)
+    assert not slices.take([lower], 1, 1.0)
+    assert slices.idle(0.0, ()) == [(lower, 500)]
+    slices.grant(lower, 50, 0, 100)
+    assert slices.take([lower], 50, 1.0)
+    # 400 are held since before, 50 under the limit of now.
+    slices.give([Charge(DAY.id, 400)], 0)
+    assert slices.idle(0.0, ()) == [(lower, 400)]
+    slices.give([Charge(DAY.id, 50)], 20)
+    assert slices.known(DAY.id).free == 30
+
+
+def test_what_remains_follows_the_limit(slices):
+    before = slices.remaining(DAY)
+    higher = meter("tenant/day", limit=DAY.limit + 700)
+    slices.of(higher, 1.0)
+    assert slices.remaining(higher) == before + 700
+    lower = meter("tenant/day", limit=DAY.limit - 100)
+    slices.of(lower, 1.0)
+    assert slices.remaining(lower) == before - 100
+
+
+def test_what_was_asked_for_under_a_higher_limit_goes_back_when_it_comes(slices):
+    lower = meter("tenant/day", limit=500)
+    slices.of(lower, 1.0)
+    slices.idle(0.0, ())
+    slices.grant(DAY, 300, 0, 0)
+    assert not slices.take([lower], 1, 1.0)
+    assert slices.idle(0.0, ()) == [(lower, 300)]
+
+
 # How large a slice is good.
 
 

@@ -4,6 +4,7 @@ import asyncio
 import threading
 from contextlib import contextmanager
 
+import msgspec
 import pytest
 
 from store.made import leases, meter_row, rows
@@ -351,3 +352,25 @@ async def test_a_process_is_not_given_up_while_the_database_is_away_from_all(bra
     await places[2].keeper._beat()
     assert {row["state"] for row in rows(database, "process")} == {"live"}
     assert DAY_LIMIT > 0
+
+
+async def test_a_tool_is_charged_once_though_its_limit_is_lowered_meanwhile(branch, database, monkeypatch):
+    place = branch(book(day=640_000, run=0))
+    asked = []
+    real = place.teller._fetch
+
+    def fetch(asks, slices):
+        asked.append(asks)
+        lower = msgspec.structs.replace(asks[0].meter, limit=100)
+        slices.of(lower, place.clock.now())
+        return real(asks, slices)
+
+    monkeypatch.setattr(place.teller, "_fetch", fetch)
+    async with asyncio.timeout(5):
+        await place.tool("t1", 500)
+    # What was asked for under the old limit goes back; under the new one the tool is charged past it.
+    assert [ask.meter.limit for (ask,) in asked] == [640_000, 100]
+    assert leased_to(database, place) == {day(place).id: 1_000}
+    await place.keeper._beat()
+    await place.writer.flush()
+    assert leased_to(database, place) == {}

@@ -182,3 +182,12 @@ def test_a_process_that_stops_within_a_transaction_loses_its_rows_to_others(post
     assert stopped.transact(lambda c: c.execute(text("SELECT 1")).scalar()) == 1
     for database in (stopped, other):
         database.close()
+
+
+def test_a_database_of_a_later_version_is_left_alone(tmp_path):
+    database = Database(url_of("sqlite", tmp_path))
+    migrate(database)
+    database.transact(lambda c: c.execute(text("UPDATE alembic_version SET version_num = '9999'")))
+    with pytest.raises(ConfigError, match="is of version 9999"):
+        migrate(database)
+    database.close()

@@ -29,48 +29,70 @@ def view(loaded: Loaded, announce: Callable[[str], None]) -> None:
 
 
 async def _view(loaded: Loaded, announce: Callable[[str], None]) -> None:
-    settings, ending = loaded.settings.server, asyncio.Event()
-    database, clock = database_for(loaded), SystemClock()
-    reader, keyring = Reader(database), Keyring(database, clock)
+    database = database_for(loaded)
+    reader, keyring = Reader(database), Keyring(database, SystemClock())
+    ending = asyncio.Event()
     try:
         await asyncio.to_thread(require_head, database)
         await keyring.load()
-        premises = Premises(
-            loaded=loaded,
-            database=database,
-            clock=clock,
-            ids=IdSource(),
-            keyring=keyring,
-            reader=reader,
-            sheets=Sheets(),
-            fresh=_nothing,
-            closing=ending.is_set,
-            controllers=controller_folder(loaded.settings),
-            acts=_acts(database),
-            trial=partial(what_if_policy, loaded.settings, database) if loaded.settings.endpoint else None,
-            seats=HouseSeats(loaded.settings, database, clock),
+        await _serve(
+            _pages(_premises(loaded, database, reader, keyring, ending)), loaded, ending, announce, keyring
         )
-        home = Route("/", lambda request: RedirectResponse(ROOT))
-        pages = Starlette(routes=[home, *console_routes(premises)])
-        server = server_of(pages, settings.host, settings.port, _DRAIN_SECONDS)
-
-        def stop() -> None:
-            ending.set()
-            server.force_exit = server.should_exit
-            server.should_exit = True
-
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, stop)
-        running = await begin(server)
-        async with asyncio.TaskGroup() as group:
-            keeping = group.create_task(keyring.run())
-            port = server.servers[0].sockets[0].getsockname()[1]
-            announce(f"http://{settings.host}:{port}{ROOT}")
-            await running
-            keeping.cancel()
     finally:
         reader.close()
         await asyncio.to_thread(database.close)
+
+
+async def _serve(
+    pages: Starlette,
+    loaded: Loaded,
+    ending: asyncio.Event,
+    announce: Callable[[str], None],
+    keyring: Keyring,
+) -> None:
+    settings = loaded.settings.server
+    server = server_of(pages, settings.host, settings.port, _DRAIN_SECONDS)
+
+    def stop() -> None:
+        ending.set()
+        server.force_exit = server.should_exit
+        server.should_exit = True
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop)
+    running = await begin(server)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    announce(f"http://{settings.host}:{port}{ROOT}")
+    async with asyncio.TaskGroup() as group:
+        keeping = group.create_task(keyring.run())
+        await running
+        keeping.cancel()
+
+
+def _pages(premises: Premises) -> Starlette:
+    home = Route("/", lambda request: RedirectResponse(ROOT))
+    return Starlette(routes=[home, *console_routes(premises)])
+
+
+def _premises(
+    loaded: Loaded, database: Database, reader: Reader, keyring: Keyring, ending: asyncio.Event
+) -> Premises:
+    clock = SystemClock()
+    return Premises(
+        loaded=loaded,
+        database=database,
+        clock=clock,
+        ids=IdSource(),
+        keyring=keyring,
+        reader=reader,
+        sheets=Sheets(),
+        fresh=_nothing,
+        closing=ending.is_set,
+        controllers=controller_folder(loaded.settings),
+        acts=_acts(database),
+        trial=partial(what_if_policy, loaded.settings, database) if loaded.settings.endpoint else None,
+        seats=HouseSeats(loaded.settings, database, clock),
+    )
 
 
 async def _nothing() -> None:

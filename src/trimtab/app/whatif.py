@@ -41,14 +41,15 @@ def what_if(
 
 
 def what_if_policy(settings: Settings, database: Database, selection: Selection, policy: str) -> WhatIf:
-    """The report of recorded calls had one policy, by its name in the settings, chosen for all of them; budgets and
-    rates are left aside, as these hang on everybody else's calls too.
+    """The report of recorded calls had one policy, by its name in the settings, chosen for all of them; budgets, keys'
+    limits and rates are left aside, as these hang on everybody else's calls too.
 
     Raises ConfigError, StoreUnavailable.
     """
     plain = tuple(msgspec.structs.replace(model, policy="") for model in settings.model)
     tried = msgspec.structs.replace(settings, default_policy=policy, rule=(), model=plain, budget=(), rate=())
-    trial = Trial(tried, settings, policies_of(tried), prices_of(tried), completed_at(settings), selection)
+    policies, prices = policies_of(tried), prices_of(tried)
+    trial = Trial(tried, settings, policies, prices, completed_at(settings), selection, key_limits={})
     replay = Replay(trial, database, lambda done, total: None)
     replay.play()
     return report_of(replay, policy, "the store")

@@ -3,6 +3,7 @@
 Pure: settings and a call's attribution in, meters out. The ledger keeps the counting.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, get_args
 
@@ -10,12 +11,14 @@ import msgspec
 
 from trimtab.budgets.windows import Window, WindowName, window_at
 from trimtab.config import BudgetSettings, RateSettings, TenantSettings
-from trimtab.core import Attribution, Meter, Unit, nanodollars_of
+from trimtab.core import Attribution, Meter, Unit, nanodollars_of, usd_text
 from trimtab.core.errors import ConfigError
 
 _NONE = "(none)"
+_KEY_LIMIT = "key limit"
+_RUN = window_at("run", 0.0).label
 KeyWindow = Literal["day", "month", "total"]
-_MOST_NANODOLLARS = 9_000_000_000_000_000_000
+_AMOUNT = re.compile(r"\$?[0-8]?[0-9]{1,9}(\.[0-9]{1,9})?", re.ASCII)
 
 
 class KeyLimit(msgspec.Struct, frozen=True, gc=False):
@@ -24,21 +27,34 @@ class KeyLimit(msgspec.Struct, frozen=True, gc=False):
     nanodollars: int
     window: KeyWindow
 
+    def __str__(self) -> str:
+        """For people: `$2.5 a month`, `$7 in all`."""
+        return f"${self.usd} {'in all' if self.window == 'total' else f'a {self.window}'}"
 
-_KEY_WINDOWS: tuple[KeyWindow, ...] = get_args(KeyWindow)
+    @property
+    def usd(self) -> str:
+        """The amount, exact and short."""
+        return usd_text(self.nanodollars).rstrip("0").rstrip(".")
+
+
+KEY_WINDOWS: tuple[KeyWindow, ...] = get_args(KeyWindow)
 
 
 def key_limit(usd: str, window: str) -> KeyLimit:
-    """The limit that somebody wrote. Raises ConfigError that says which part cannot be used."""
-    if window not in _KEY_WINDOWS:
-        raise ConfigError(f"expected {', '.join(_KEY_WINDOWS)}, not {window[:40]!r}", key="window")
-    try:
-        amount = nanodollars_of(usd.strip().removeprefix("$"))
-    except (ArithmeticError, ValueError):
-        amount = -1
-    if not 0 <= amount <= _MOST_NANODOLLARS:
-        raise ConfigError(f"expected USD from 0 to 9000000000, not {usd[:40]!r}", key="limit_usd")
-    return KeyLimit(amount, window)
+    """The limit that somebody wrote. Raises ConfigError that says what cannot be used."""
+    if window not in KEY_WINDOWS:
+        raise ConfigError(f"a limit's window is {', '.join(KEY_WINDOWS)}, not {window[:40]!r}", key="window")
+    if not _AMOUNT.fullmatch(usd):
+        raise ConfigError(f"a limit is USD as in 2.50, below 9000000000, not {usd[:40]!r}", key="usd")
+    return KeyLimit(nanodollars_of(usd.removeprefix("$")), window)
+
+
+def stored_limit(nanodollars: int | None, window: str) -> KeyLimit | None:
+    """The limit as a store keeps it; None where there is none."""
+    if nanodollars is None:
+        return None
+    # A window of some later version: nothing may be spent, rather than anything.
+    return KeyLimit(nanodollars, window) if window in KEY_WINDOWS else KeyLimit(0, "total")
 
 
 def key_meter(key: str, limit: KeyLimit, at: float) -> Meter:
@@ -108,7 +124,7 @@ class BudgetBook:
         of_key: Callable[[str], KeyLimit | None] = _unlimited,
     ) -> None:
         self._of_key = of_key
-        self._keys = {window: _of_keys(window) for window in _KEY_WINDOWS}
+        self._keys = {window: _of_keys(window) for window in KEY_WINDOWS}
         self._budgets = [_budget(settings) for settings in budgets]
         self._rates = [limit for settings in rates for limit in _rates(settings)]
         named = [t.name for t in tenants if t.name != "*"]
@@ -129,8 +145,18 @@ class BudgetBook:
         return tuple([limit.meter(who, at) for limit in self._rates if limit.covers(who)])
 
 
+def is_of_keys(id: str) -> bool:
+    """Whether a meter counts what a key's own limit is held against."""
+    return id.startswith(f"{_KEY_LIMIT}/")
+
+
+def lasts_a_run(meter: Meter) -> bool:
+    """Whether a meter counts for one run, and ends with it."""
+    return meter.id.endswith(f"|{_RUN}")
+
+
 def _of_keys(window: KeyWindow) -> _Limit:
-    return _Limit("key", {}, window, f"key limit/{window}")
+    return _Limit("key", {}, window, f"{_KEY_LIMIT}/{window}")
 
 
 def _tell_apart(limits: Sequence[_Limit]) -> None:

@@ -9,6 +9,8 @@ from trimtab.cli.options import Config, Json
 if TYPE_CHECKING:
     from trimtab.budgets import KeyLimit
 
+_ID_LETTERS = 26
+
 app = typer.Typer(help="API keys: who may come in, as whom.", no_args_is_help=True)
 
 
@@ -42,7 +44,7 @@ def create(
     clock = SystemClock()
     ends = in_future(expires, clock.now()) if expires else None
     allowed = tuple(name.strip() for name in models.split(",") if name.strip())
-    limit = _limit(limit_usd, window) if limit_usd else None
+    limit = _limit(limit_usd or "0", window, "--limit-usd")
     with open_database(config) as (_, database):
         secret, row = create_key(
             database,
@@ -53,7 +55,7 @@ def create(
             allowed,
             ends,
             note,
-            limit=limit,
+            limit=limit if limit_usd else None,
         )
     if json:
         shown = {"key": secret, "id": row.id, "expires_at": ends}
@@ -87,14 +89,16 @@ def list_keys(
 
     from trimtab.core import shown_time
 
-    table = Table(
-        "id", "key", "tenant", "user", "role", "models", "limit", "created", "expires", "state", "note"
-    )
+    table = Table()
+    # By it keys are limited and revoked, so it is shown whole on narrow terminals too.
+    table.add_column("id", no_wrap=True, min_width=_ID_LETTERS)
+    for name in ("key", "tenant", "user", "role", "models", "limit", "created", "expires", "state", "note"):
+        table.add_column(name)
     for row in rows:
         state = "revoked" if row.revoked_at is not None else "good"
         table.add_row(
             row.id, row.hint + "…", row.tenant, row.user, row.role, ", ".join(row.models) or "all",
-            _shown(row.limit), shown_time(row.created_at), shown_time(row.expires_at), state, row.note,
+            str(row.limit or "none"), shown_time(row.created_at), shown_time(row.expires_at), state, row.note,
         )  # fmt: skip
     Console().print(table)
 
@@ -106,22 +110,26 @@ def limit_key(
         str,
         typer.Argument(help="What its calls may cost in each window, in USD; `none` takes the limit away."),
     ],
-    window: Annotated[str, typer.Option(help="day, month (UTC) or total.")] = "month",
+    window: Annotated[
+        str, typer.Option(help="day, month (UTC) or total; left out: as it is, month where it has no limit.")
+    ] = "",
     config: Config = None,
 ) -> None:
-    """Limit what the calls of a key may cost; running gateways notice within two seconds. What was spent in the window
-    counts."""
+    """Limit what the calls of a key may cost; running gateways notice within two seconds. What was charged to it in the
+    window before counts."""
     from trimtab.app import open_database
     from trimtab.core import SystemClock
     from trimtab.core.errors import ConfigError
+    from trimtab.store import keys
     from trimtab.tenants import limit_key
 
-    limit = None if usd == "none" else _limit(usd, window)
     with open_database(config) as (_, database):
-        done = limit_key(database, SystemClock(), id, limit)
-    if not done:
-        raise ConfigError(f"there is no good key with id {id!r}; see `trimtab keys list`")
-    typer.echo(f"limited {id} to {_shown(limit)}" if limit is not None else f"{id} has no limit any more")
+        row = database.transact(lambda connection: keys.by_id(connection, id))
+        present = row.limit.window if row is not None and row.limit is not None else "month"
+        limit = None if usd == "none" else _limit(usd, window or present, "USD")
+        if not limit_key(database, SystemClock(), id, limit):
+            raise ConfigError(f"there is no good key with id {id!r}; see `trimtab keys list`")
+    typer.echo(f"limited {id} to {limit}" if limit is not None else f"{id} has no limit any more")
 
 
 @app.command()
@@ -141,13 +149,12 @@ def revoke(
     typer.echo(f"revoked {id}")
 
 
-def _limit(usd: str, window: str) -> "KeyLimit":
+def _limit(usd: str, window: str, amount: str) -> "KeyLimit":
+    """`amount` names the option or argument that is read. Raises ConfigError."""
     from trimtab.budgets import key_limit
+    from trimtab.core.errors import ConfigError
 
-    return key_limit(usd, window)
-
-
-def _shown(limit: "KeyLimit | None") -> str:
-    from trimtab.core import usd_text
-
-    return "none" if limit is None else f"${usd_text(limit.nanodollars)} a {limit.window}"
+    try:
+        return key_limit(usd, window)
+    except ConfigError as error:
+        raise ConfigError(error.message, key=amount if error.key == "usd" else "--window") from error

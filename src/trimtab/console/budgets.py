@@ -6,7 +6,7 @@ import msgspec
 from sqlalchemy import Connection
 from starlette.responses import Response
 
-from trimtab.budgets import KeyWindow
+from trimtab.budgets import KEY_WINDOWS
 from trimtab.console.charts import bar
 from trimtab.console.limits import limits_of
 from trimtab.console.meters import Budget, read_budgets
@@ -16,7 +16,6 @@ from trimtab.console.visitor import Visitor
 from trimtab.store import AuditRow, KeyRow, audit, keys
 
 MADE, REVOKED, LIMITED = "make a key", "revoke a key", "limit a key"
-WINDOWS: dict[KeyWindow, str] = {"month": "a month", "day": "a day", "total": "in all"}
 _MOST_BUDGETS = 100
 _MOST_LIMITS = 100
 _KEYS = 50
@@ -69,7 +68,7 @@ class BudgetsPage:
             further=_further(tenant, read.keys),
             now=now,
             bar=bar,
-            windows=WINDOWS,
+            windows=KEY_WINDOWS,
         )
 
 

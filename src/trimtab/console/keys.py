@@ -2,19 +2,20 @@
 
 import asyncio
 from contextlib import suppress
+from functools import partial
 from typing import get_args
 
 import msgspec
 from sqlalchemy import Connection
 from starlette.responses import RedirectResponse, Response
 
-from trimtab.budgets import KeyLimit, key_limit, key_meter
-from trimtab.console.budgets import LIMITED, MADE, REVOKED, WINDOWS
+from trimtab.budgets import KEY_WINDOWS, KeyLimit, key_limit, key_meter
+from trimtab.console.budgets import LIMITED, MADE, REVOKED
 from trimtab.console.filters import one_of
 from trimtab.console.premises import Premises
 from trimtab.console.sheets import link
 from trimtab.console.visitor import Visitor
-from trimtab.core import Role, in_future, usd_text
+from trimtab.core import Role, in_future
 from trimtab.core.errors import BadRequest, ConfigError, NotFound, StoreUnavailable, Unauthenticated
 from trimtab.store import KeyRow, audit, keys, meters, sessions
 from trimtab.tenants import create_key, limit_key
@@ -51,22 +52,12 @@ class KeyPage:
         note = premises.note(terms.tenant, visitor.name, MADE, "")
 
         def kept(connection: Connection, row: KeyRow) -> None:
-            about = f"{row.role}, user {row.user}" if row.user else row.role
+            parts = (row.role, row.user and f"user {row.user}", row.limit and f"limit {row.limit}")
+            about = ", ".join(str(part) for part in parts if part)
             audit.add(connection, msgspec.structs.replace(note, subject=row.id, detail=about))
 
-        secret, row = await asyncio.to_thread(
-            create_key,
-            premises.database,
-            premises.clock,
-            terms.tenant,
-            terms.user,
-            terms.role,
-            terms.models,
-            terms.expires_at,
-            terms.note,
-            kept,
-            terms.limit,
-        )
+        make = partial(create_key, premises.database, premises.clock, **msgspec.structs.asdict(terms))
+        secret, row = await asyncio.to_thread(make, also=kept)
         # The key stands; what follows must not keep its secret from being shown.
         with suppress(StoreUnavailable):
             await premises.keyring.load()
@@ -85,8 +76,9 @@ class KeyPage:
                 param="role",
             )
 
-    async def limit(self, visitor: Visitor) -> Response:
+    async def limit_shown(self, visitor: Visitor) -> Response:
         """`GET /console/keys/limit?id=`: what the calls of a key may cost, and did."""
+        await self._premises.fresh()
         id, now = visitor.query.get("id", ""), self._premises.clock.now()
 
         def work(connection: Connection) -> tuple[KeyRow, int | None]:
@@ -99,20 +91,23 @@ class KeyPage:
             return row, meters.settled(connection, [meter]).get(meter, 0)
 
         row, spent = await self._premises.reader.read(work)
-        usd = "" if row.limit is None else usd_text(row.limit.nanodollars).rstrip("0").rstrip(".")
-        about = {"key": row, "spent": spent, "usd": usd, "windows": WINDOWS}
+        about = {"key": row, "spent": spent, "windows": KEY_WINDOWS}
         return self._premises.sheets.page("key_limit", visitor, "Limit of a key", **about)
 
     async def limited(self, visitor: Visitor) -> Response:
         """`POST /console/keys/limit`: what its calls may cost from now on."""
         premises, id = self._premises, visitor.asked("id")
+        for field in ("limit_usd", "window"):
+            if field not in visitor.form:
+                raise BadRequest(f"{field} is missing; an empty limit_usd takes the limit away", param=field)
         limit = _limit(visitor)
-        told = f"{usd_text(limit.nanodollars)} USD, {limit.window}" if limit is not None else "none"
+        # What this process has charged is to be in the store when it is counted.
+        await premises.fresh()
 
         def kept(connection: Connection, row: KeyRow) -> None:
-            audit.add(connection, premises.note(row.tenant, visitor.name, LIMITED, id, told))
+            audit.add(connection, premises.note(row.tenant, visitor.name, LIMITED, id, str(limit or "none")))
 
-        if not await asyncio.to_thread(limit_key, premises.database, premises.clock, id, limit, kept):
+        if not await asyncio.to_thread(limit_key, premises.database, premises.clock, id, limit, also=kept):
             raise _no_key(id)
         with suppress(StoreUnavailable):
             await premises.keyring.load()
@@ -167,13 +162,12 @@ def _terms(visitor: Visitor, now: float) -> KeyTerms:
 
 
 def _limit(visitor: Visitor) -> KeyLimit | None:
-    usd = visitor.form.get("limit_usd", "").strip()
-    if not usd:
-        return None
+    usd, window = visitor.form.get("limit_usd", "").strip(), visitor.form.get("window", "month").strip()
     try:
-        return key_limit(usd, visitor.form.get("window", "month").strip())
+        limit = key_limit(usd or "0", window)
     except ConfigError as error:
-        raise BadRequest(str(error), param=error.key) from error
+        raise BadRequest(error.message, param="limit_usd" if error.key == "usd" else "window") from error
+    return limit if usd else None
 
 
 def _no_key(id: str) -> NotFound:

@@ -6,7 +6,7 @@ from urllib.parse import unquote
 import msgspec
 from sqlalchemy import Connection
 
-from trimtab.budgets import key_meter, quoted
+from trimtab.budgets import is_of_keys, key_meter, quoted
 from trimtab.store import MeterRow, keys, meters
 
 _MOST_KEYS = 50
@@ -36,15 +36,19 @@ class Budget(msgspec.Struct, frozen=True):
 
 def read_budgets(connection: Connection, tenant: str | None, now: float, limit: int) -> list[Budget]:
     """The budgets that count now, of a tenant (its good keys' too) or of all, the fullest first, at most `limit`."""
-    limits, whose = keys.limits(connection), None
+    whose = None
     if tenant is not None:
         name = quoted(tenant)
-        good = [key.id for key in keys.everyone(connection, tenant) if key.revoked_at is None]
-        mine = [f"key:{id}" for id in good[-_MOST_KEYS:]]
-        whose = [f"tenant:{name}", f"user:{name}/", f"workflow:{name}/", *mine]
-        limits = {id: limits[id] for id in good if id in limits}
-    ever = [key_meter(id, each, now).id for id, each in limits.items() if each.window == "total"]
-    rows = [*meters.current(connection, now, whose, limit), *meters.of_ids(connection, ever[-_MOST_KEYS:])]
+        good = [f"key:{key.id}" for key in keys.everyone(connection, tenant) if key.revoked_at is None]
+        whose = [f"tenant:{name}", f"user:{name}/", f"workflow:{name}/", *good[-_MOST_KEYS:]]
+    limits = keys.limits(connection)
+    in_force = {key_meter(id, each, now).id for id, each in limits.items()}
+    rows = [
+        row
+        for row in meters.current(connection, now, whose, limit)
+        if row.id in in_force or not is_of_keys(row.id)
+    ]
+    rows += meters.of_keys_ever(connection, tenant, limit)
     return sorted([_budget(row) for row in rows], key=lambda each: -each.full)[:limit]
 
 

@@ -64,7 +64,7 @@ def _house_routes(premises: Premises, door: FrontDoor) -> Sequence[BaseRoute]:
     budgets, key, controllers = BudgetsPage(premises), KeyPage(premises), ControllersPage(premises)
     shown = {
         "/budgets": door.page(budgets.shown),
-        "/keys/limit": door.page(key.limit, "admin"),
+        "/keys/limit": door.page(key.limit_shown, "admin"),
         "/endpoints": door.page(EndpointsPage(premises).shown, "admin"),
         "/controllers": door.page(controllers.shown, "admin"),
         "/controller": door.page(controllers.one, "admin"),

@@ -47,7 +47,7 @@ class Rates(msgspec.Struct, frozen=True, gc=False):
         if usage.cached_tokens:
             plain_input -= usage.cached_tokens
             total += usage.cached_tokens * (self.input if self.cached is None else self.cached)
-        if usage.cache_write_tokens:
+        if usage.cache_write_tokens or usage.cache_write_hour_tokens:
             plain_input -= usage.cache_write_tokens
             total += self._writing(usage)
         if usage.reasoning_tokens and self.reasoning is not None:

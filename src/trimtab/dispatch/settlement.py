@@ -78,6 +78,9 @@ class Settlement:
         Raises BudgetExceeded, LedgerUnavailable, DeadlineExceeded.
         """
         visit, desk = self._visit, self._desk
+        if visit.meters:
+            # A key's limit may have been changed while the call waited; its windows are those it came in.
+            visit.meters = desk.ledger.meters(visit.call.who, visit.call.at)
         holding = desk.ledger.hold(
             self.id,
             visit.call.id,

@@ -20,12 +20,13 @@ class Slice:
     """`free` may be given to holds, `held` is. `beyond` is what the store had left for others when last asked.
 
     `pace` is what is spent a second, `failures` how often the store failed us. A `blind` slice was
-    not leased: the store was away. `recalled` was free when the limit was lowered, and goes back to the store unspent.
+    not leased: the store was away. `recalled` was leased under a higher limit, and goes back to the store
+    unspent; of what is held, `stale` was leased so too.
     """
 
     __slots__ = (
         "beyond", "blind", "failures", "free", "held", "lock", "meter", "need", "pace", "recalled", "settled",
-        "spent", "used_at",
+        "spent", "stale", "used_at",
     )  # fmt: skip
 
     def __init__(self, meter: Meter, now: float) -> None:
@@ -33,6 +34,7 @@ class Slice:
         self.free = 0
         self.held = 0
         self.recalled = 0
+        self.stale = 0
         self.beyond = meter.limit
         self.settled = 0
         self.used_at = now
@@ -52,10 +54,23 @@ class Slice:
 
     def relimit(self, meter: Meter) -> None:
         """The limit is another one. Under a lower one is leased anew: what is free was leased under the old."""
-        if meter.limit < self.meter.limit and not self.blind and self.free > 0:
-            self.recalled, self.free = self.recalled + self.free, 0
-            self.beyond = min(self.beyond, meter.limit)
+        self.beyond += meter.limit - self.meter.limit
+        if meter.limit < self.meter.limit and not self.blind:
+            back = max(0, self.free)
+            self.stale, self.recalled, self.free = self.held, self.recalled + back, self.free - back
+            self.beyond += back
         self.meter = meter
+
+    def end(self, held: int, spent: int) -> None:
+        """A hold is over: what was not spent of it is free again, or goes back."""
+        self.held -= held
+        left, stale = held - spent, min(held, self.stale)
+        self.stale -= stale
+        back = max(0, min(left, stale))
+        self.recalled += back
+        self.free += left - back
+        self.settled += spent
+        self.spent += spent
 
     def note_pace(self, seconds: float) -> None:
         """Take over what was spent in the last `seconds`: a rise at once, a fall slowly."""
@@ -108,16 +123,16 @@ class Slices:
             slice = self._slices.get(charge.meter)
             if slice is None:
                 continue
-            slice.held -= charge.amount
-            slice.free += charge.amount - spent
-            slice.settled += spent
-            slice.spent += spent
+            slice.end(charge.amount, spent)
         self._wake()
 
     def grant(self, meter: Meter, amount: int, beyond: int, settled: int) -> None:
         """Book what the store leased to us, and what it knows."""
         slice = self._slices.get(meter.id) or self.of(meter, 0.0)
-        slice.free += amount
+        if meter.limit > slice.meter.limit:
+            slice.recalled += amount  # asked for before the limit was lowered
+        else:
+            slice.free += amount
         slice.beyond, slice.settled = beyond, settled
 
     def note_failure(self, meter_ids: Iterable[str]) -> None:

@@ -63,9 +63,9 @@ class Teller:
             await self._stand_up(slice, failures)
             while not slices.take((meter,), amount, self._clock.now()):
                 grant = await self._lease(slices, slice, amount)
-                if grant.amount:
-                    continue
                 left = began + self._wait_seconds - self._clock.monotonic()
+                if grant.amount and left > -_GRANT_SECONDS:
+                    continue
                 if left <= 0 or slice.settled + amount > meter.limit:
                     raise _refusal(meter, slice.settled, amount)
                 await _wait(slices.changed, min(left, _POLL_SECONDS))
@@ -103,7 +103,8 @@ class Teller:
             await self._stand_up(slice, failures)
             while slice.free < amount:
                 lacking = amount - slice.free
-                await self._ask([Ask(meter, lacking, lacking, force=True)], slices)
+                # By its meter: the limit may have been lowered since, and what is leased under the old one goes back.
+                await self._ask([Ask(slice.meter, lacking, lacking, force=True)], slices)
             slices.force(meter.id, amount)
 
     async def top_up(self, seconds: float, wanted: Container[str]) -> None:

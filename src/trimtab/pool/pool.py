@@ -76,7 +76,7 @@ class Pool:
         return self._prices.get((endpoint, model)) or Price()
 
     def terms(self, endpoint: str, model: str) -> OfferTerms:
-        """An endpoint's terms for a model."""
+        """A known endpoint's terms for a model."""
         found = self._terms.get((endpoint, model))
         if found is None:
             known, settings = self.model(model), self.endpoints[endpoint].settings
@@ -96,12 +96,12 @@ class Pool:
         speed = endpoint.speed
         return self.terms(endpoint.name, model).offer(
             call,
-            speed.p50,
-            speed.first_token_p50,
-            speed.p95,
-            endpoint.in_flight,
-            endpoint.queued,
-            endpoint.share,
+            latency_seconds=speed.p50,
+            first_token_seconds=speed.first_token_p50,
+            p95_seconds=speed.p95,
+            in_flight=endpoint.in_flight,
+            queued=endpoint.queued,
+            concurrency=endpoint.share,
             available=endpoint.available,
         )
 

@@ -251,9 +251,9 @@ class Scheduler:
                 self._let_in(demand, standing)
 
     def _is_up(self, name: str) -> bool:
-        endpoint = self._endpoints[name]
+        trying = self._trying.get(name)
         # Once the call that tries it was sent, the breaker itself lets nobody else in.
-        return endpoint.available and not (endpoint.breaker_state == "open" and name in self._trying)
+        return self._endpoints[name].available and (trying is None or trying.is_sent)
 
     def _set_available(self, standing: Standing, *, available: bool) -> None:
         standing.available = available

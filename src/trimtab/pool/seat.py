@@ -41,6 +41,7 @@ class Seat:
         "demand",
         "held_nanodollars",
         "hit_tokens",
+        "is_sent",
         "rank",
         "standing",
     )
@@ -61,6 +62,7 @@ class Seat:
         self._endpoint: Endpoint | None = None
         self._sent_at = self._started_at = 0.0
         self._steady, self._wait, self._began, self._heard = 0.0, 0.0, False, True
+        self.is_sent = False
 
     @property
     def endpoint(self) -> str:
@@ -88,7 +90,7 @@ class Seat:
 
     def sent(self) -> None:
         """The request goes out now: what was waited for before (a load, money) is not the endpoint's pace."""
-        self._sent_at = self._keeper.monotonic()
+        self.is_sent, self._sent_at = True, self._keeper.monotonic()
         if not self._heard:
             self._started_at = self._sent_at
 

@@ -22,33 +22,34 @@ class OfferTerms(msgspec.Struct, frozen=True, gc=False):
     def offer(
         self,
         call: Call,
+        *,
         latency_seconds: float,
         first_token_seconds: float,
         p95_seconds: float,
         in_flight: int,
         queued: int,
         concurrency: int,
-        *,
         available: bool,
     ) -> Offer:
-        """For a call, as busy and fast as the endpoint is."""
+        """For a call, where the endpoint is as busy and fast as told: calls in flight and queued, how many it takes at
+        once, seconds of its replies."""
         output = call.max_output_tokens * call.choices
         worst_cost = self.price.worst_cost
         return Offer(
-            self.endpoint,
-            self.model,
-            self.price,
-            worst_cost(call.likely_input_tokens, min(output, _PREDICTED_OUTPUT_TOKENS)),
-            worst_cost(call.input_tokens, output, self.total_seconds),
-            self.quality,
-            self.precision_bits,
-            self.context_tokens,
-            self.capabilities,
-            latency_seconds,
-            first_token_seconds,
-            p95_seconds,
-            in_flight,
-            queued,
-            concurrency,
-            available,
+            endpoint=self.endpoint,
+            model=self.model,
+            price=self.price,
+            predicted_nanodollars=worst_cost(call.likely_input_tokens, min(output, _PREDICTED_OUTPUT_TOKENS)),
+            worst_nanodollars=worst_cost(call.input_tokens, output, self.total_seconds),
+            quality=self.quality,
+            precision_bits=self.precision_bits,
+            context_tokens=self.context_tokens,
+            capabilities=self.capabilities,
+            latency_seconds=latency_seconds,
+            first_token_seconds=first_token_seconds,
+            p95_seconds=p95_seconds,
+            in_flight=in_flight,
+            queued=queued,
+            concurrency=concurrency,
+            available=available,
         )

@@ -61,9 +61,9 @@ def which_exist(connection: Connection, ids: Sequence[str]) -> set[str]:
 
 
 def spent_by_key(connection: Connection, key: str, begin: float) -> int:
-    """What the calls of a key cost since a moment, in nanodollars. Looks through all entries since then."""
-    mine = select(func.sum(entry.c.nanodollars)).where(entry.c.key == key)
-    return int(connection.scalar(mine.where(entry.c.at >= begin) if begin else mine) or 0)
+    """What was charged to a key since a moment (epoch seconds), in nanodollars; looks through all entries since."""
+    mine = select(func.sum(entry.c.nanodollars)).where(entry.c.key == key, entry.c.at >= begin)
+    return int(connection.scalar(mine) or 0)
 
 
 def any_not_named(connection: Connection, tenant: str, run: str, prefix: str) -> bool:

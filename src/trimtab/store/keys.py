@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import msgspec
 from sqlalchemy import Connection, func, insert, select, update
 
-from trimtab.budgets import KeyLimit
+from trimtab.budgets import KeyLimit, stored_limit
 from trimtab.store.schema import api_key
 
 
@@ -29,9 +29,7 @@ class KeyRow(msgspec.Struct, frozen=True):
     @property
     def limit(self) -> KeyLimit | None:
         """What its calls may cost."""
-        if self.limit_nanodollars is None:
-            return None
-        return msgspec.convert({"nanodollars": self.limit_nanodollars, "window": self.limit_window}, KeyLimit)
+        return stored_limit(self.limit_nanodollars, self.limit_window)
 
 
 def add(connection: Connection, row: KeyRow) -> None:
@@ -72,15 +70,18 @@ def by_id(connection: Connection, id: str) -> KeyRow | None:
     return None if row is None else _key(tuple(row))
 
 
-def set_limit(connection: Connection, id: str, limit: KeyLimit | None) -> bool:
-    """Limit what the calls of a key may cost from now on, or take the limit away; False where there is no such key, or
-    it is revoked."""
+def set_limit(connection: Connection, row: KeyRow, limit: KeyLimit | None) -> bool:
+    """Limit what the calls of a key may cost from now on, or take the limit away; False where it was limited or revoked
+    since `row` was read."""
     values: dict[str, object] = {"limit_nanodollars": None, "limit_window": ""}
     if limit is not None:
         values = {"limit_nanodollars": limit.nanodollars, "limit_window": limit.window}
-    done = connection.execute(
-        update(api_key).where(api_key.c.id == id, api_key.c.revoked_at.is_(None)).values(values)
+    as_read = (
+        api_key.c.limit_nanodollars.is_not_distinct_from(row.limit_nanodollars),
+        api_key.c.limit_window == row.limit_window,
+        api_key.c.revoked_at.is_(None),
     )
+    done = connection.execute(update(api_key).where(api_key.c.id == row.id, *as_read).values(values))
     return done.rowcount == 1
 
 
@@ -91,7 +92,7 @@ def limits(connection: Connection) -> dict[str, KeyLimit]:
             api_key.c.limit_nanodollars.is_not(None)
         )
     )
-    return {row.id: KeyLimit(row.limit_nanodollars, row.limit_window) for row in rows}
+    return {id: limit for id, *kept in rows if (limit := stored_limit(*kept)) is not None}
 
 
 def count(connection: Connection) -> int:

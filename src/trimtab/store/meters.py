@@ -1,19 +1,33 @@
 """Meters, leases and holds: who may still spend how much of which limit.
 
 Invariant, kept by every transaction here: `meter.settled + sum(lease.granted) <= limit`, where
-`meter.leased` is that sum. A process spends only out of what it was granted, so no set of processes can
-pass the limit together.
+`meter.leased` is that sum. Past it go only what is forced, and a limit that is lowered. A process spends
+only out of what it was granted, so no set of processes can pass the limit together.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Float, bindparam, cast, delete, func, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Float,
+    bindparam,
+    cast,
+    delete,
+    func,
+    literal,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
+from trimtab.budgets import KeyLimit, key_meter
 from trimtab.core import Charge, Hold, Meter
 from trimtab.store.bulk import insert_rows
-from trimtab.store.schema import hold, lease, meter
+from trimtab.store.schema import api_key, hold, lease, meter
 
 _WANTED_SECONDS = 10.0
 
@@ -94,11 +108,12 @@ def _ensure(connection: Connection, wanted: Meter) -> None:
     )
 
 
-def begin(connection: Connection, wanted: Meter, spent: int) -> None:
-    """Count against a meter what was spent before it was there, `spent` in all."""
+def count(connection: Connection, wanted: Meter, spent: int) -> None:
+    """Count against a meter what was spent while it did not: its limit may be passed by that, and nothing is granted
+    then."""
     _ensure(connection, wanted)
-    counts = (meter.c.id == wanted.id) & (meter.c.settled < spent)
-    connection.execute(update(meter).where(counts).values(settled=spent))
+    values = {"settled": meter.c.settled + spent}
+    connection.execute(update(meter).where(meter.c.id == wanted.id).values(values))
 
 
 def _add_to_lease(connection: Connection, process: str, meter_id: str, amount: int) -> None:
@@ -243,16 +258,30 @@ def current(connection: Connection, now: float, whose: Sequence[str] | None, lim
     statement = select(*columns).where(meter.c.unit == "nanodollars", meter.c.resets_at > now)
     if whose is not None:
         ends = [name if name.endswith("/") else f"{name}|" for name in whose]
-        statement = statement.where(or_(*[meter.c.id.contains(f"|{end}", autoescape=True) for end in ends]))
-    full = cast(meter.c.settled, Float) / func.nullif(meter.c.limit_amount, 0)
-    rows = connection.execute(statement.order_by(full.desc().nulls_first(), meter.c.id).limit(limit))
+        # Not LIKE: SQLite's takes `acme` for `ACME`.
+        at = func.instr if connection.dialect.name == "sqlite" else func.strpos
+        statement = statement.where(or_(*[at(meter.c.id, f"|{end}") > 0 for end in ends]))
+    rows = connection.execute(statement.order_by(*_fullest()).limit(limit))
     return [MeterRow(*row) for row in rows]
 
 
-def of_ids(connection: Connection, ids: Sequence[str]) -> list[MeterRow]:
-    """Meters by their ids, those that there are."""
+def of_keys_ever(connection: Connection, tenant: str | None, limit: int) -> list[MeterRow]:
+    """Of good keys that may spend so much ever: their meters, the fullest first."""
+    before, after = key_meter("\0", KeyLimit(0, "total"), 0.0).id.split("\0")
     columns = [meter.c[name] for name in MeterRow.__struct_fields__]
-    return [MeterRow(*row) for row in connection.execute(select(*columns).where(meter.c.id.in_(ids)))]
+    theirs = meter.c.id == literal(before) + api_key.c.id + literal(after)
+    statement = select(*columns).join(api_key, theirs)
+    good = (api_key.c.limit_window == "total", api_key.c.revoked_at.is_(None))
+    statement = (
+        statement.where(*good) if tenant is None else statement.where(*good, api_key.c.tenant == tenant)
+    )
+    rows = connection.execute(statement.order_by(*_fullest()).limit(limit))
+    return [MeterRow(*row) for row in rows]
+
+
+def _fullest() -> tuple[ColumnElement[Any], ...]:
+    full = cast(meter.c.settled, Float) / func.nullif(meter.c.limit_amount, 0)
+    return full.desc().nulls_first(), meter.c.id.asc()
 
 
 def upsert(connection: Connection, table: object) -> "postgresql.Insert | sqlite.Insert":

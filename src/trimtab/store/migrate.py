@@ -12,9 +12,14 @@ _LOCK = 7_246_131
 
 
 def migrate(database: Database) -> None:
-    """Upgrade to `HEAD`; two processes at once wait for each other. Raises StoreUnavailable."""
-    if database.transact(_version) == HEAD:
+    """Upgrade to `HEAD`; two processes at once wait for each other. Raises StoreUnavailable, ConfigError where the
+    database is of a later version."""
+    found = database.transact(_version)
+    if found == HEAD:
         return
+    if found is not None and found > HEAD:
+        said = f"the database is of version {found}, and this is for {HEAD}; use the Trimtab that brought it there"
+        raise ConfigError(said, key="server.database")
     database.transact(_upgrade)
 
 

@@ -33,7 +33,7 @@ class RunPlace(msgspec.Struct, frozen=True, array_like=True):
 
     @classmethod
     def behind(cls, last: RunRow, sorting: RunSorting) -> "RunPlace":
-        """The place of a run."""
+        """The place that a page begins at which follows a run."""
         return cls(getattr(last, _ORDERS[sorting][0]), last.tenant, last.id)
 
 

@@ -139,7 +139,7 @@ class Keyring:
         rows = await self._database.run(work)
         self._locked = bool(rows)
         # Of revoked keys too: their hosted runs go on.
-        self._limits = {row.id: row.limit for row in rows if row.limit is not None}
+        self._limits = {row.id: limit for row in rows if (limit := row.limit) is not None}
         good = {row.digest: _facts(row) for row in rows if row.revoked_at is None}
         if good != self._known:
             self._known = good

@@ -2,11 +2,13 @@
 
 import secrets
 from collections.abc import Callable
+from functools import partial
 
+import msgspec
 from sqlalchemy import Connection
 
 from trimtab.budgets import KeyLimit, key_meter, window_at
-from trimtab.core import Clock, IdSource, Role
+from trimtab.core import Clock, IdSource, Meter, Role
 from trimtab.store import Database, entries, keys, meters
 from trimtab.tenants.keyring import digest_of
 
@@ -23,11 +25,12 @@ def create_key(
     models: tuple[str, ...] = (),
     expires_at: float | None = None,
     note: str = "",
-    also: Callable[[Connection, keys.KeyRow], None] | None = None,
+    *,
     limit: KeyLimit | None = None,
+    also: Callable[[Connection, keys.KeyRow], None] | None = None,
 ) -> tuple[str, keys.KeyRow]:
-    """Make a key: the secret (shown once, never stored) and its row. What is `also` to be written is so in the same
-    transaction. Raises StoreUnavailable."""
+    """Make a key: the secret (shown once, never stored) and its row. `expires_at` in epoch seconds. What is `also` to
+    be written is so in the same transaction. Raises StoreUnavailable."""
     secret = KEY_PREFIX + secrets.token_urlsafe(32)
     now = clock.now()
     row = keys.KeyRow(
@@ -59,26 +62,52 @@ def limit_key(
     clock: Clock,
     id: str,
     limit: KeyLimit | None,
+    *,
     also: Callable[[Connection, keys.KeyRow], None] | None = None,
 ) -> bool:
     """Limit what the calls of a key may cost from now on, or take its limit away; False where there is no such key, or
-    it is revoked. What they cost in the window before counts. What is `also` to be written is so in the same
-    transaction. Raises StoreUnavailable."""
-    now, meter, spent = clock.now(), None, 0
-    if limit is not None:
-        meter = key_meter(id, limit, now)
-        begin = window_at(limit.window, now).starts_at
+    it is revoked. What was charged to it in the window before counts, as far as it is in the store. What is `also` to
+    be written is so in the same transaction. Raises StoreUnavailable."""
+    while True:
         # Before the transaction: it may look through all entries, and others are to go on writing.
-        spent = database.read(lambda connection: entries.spent_by_key(connection, id, begin))
-
-    def work(connection: Connection) -> bool:
-        row = keys.by_id(connection, id)
-        if row is None or not keys.set_limit(connection, id, limit):
+        found = database.read(partial(_found, id=id, limit=limit, now=clock.now()))
+        if found is None:
             return False
-        if meter is not None:
-            meters.begin(connection, meter, spent)
-        if also is not None:
-            also(connection, row)
-        return True
+        # Whoever limits it at the same time counts what was charged before as well, but not twice.
+        if database.transact(partial(_limit, found=found, limit=limit, also=also)):
+            return True
 
-    return database.transact(work)
+
+class _Found(msgspec.Struct, frozen=True):
+    """A key, the meter of its new limit, and what was charged to the key in that window without the meter."""
+
+    row: keys.KeyRow
+    meter: Meter | None = None
+    uncounted: int = 0
+
+
+def _found(connection: Connection, id: str, limit: KeyLimit | None, now: float) -> _Found | None:
+    row = keys.by_id(connection, id)
+    if row is None or row.revoked_at is not None:
+        return None
+    if limit is None:
+        return _Found(row)
+    meter = key_meter(id, limit, now)
+    known = meters.settled(connection, [meter.id]).get(meter.id, 0)
+    spent = entries.spent_by_key(connection, id, window_at(limit.window, now).starts_at)
+    return _Found(row, meter, max(0, spent - known))
+
+
+def _limit(
+    connection: Connection,
+    found: _Found,
+    limit: KeyLimit | None,
+    also: Callable[[Connection, keys.KeyRow], None] | None,
+) -> bool:
+    if not keys.set_limit(connection, found.row, limit):
+        return False
+    if found.meter is not None:
+        meters.count(connection, found.meter, found.uncounted)
+    if also is not None:
+        also(connection, found.row)
+    return True

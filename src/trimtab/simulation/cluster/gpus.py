@@ -9,7 +9,7 @@ from typing import Literal
 import msgspec
 
 from trimtab.scheduling import Speed
-from trimtab.simulation.gpus import SHEETS, GpuSheet
+from trimtab.simulation.sheets import SHEETS, GpuSheet
 
 Precision = Literal["fp16", "fp8", "int4"]
 

@@ -8,9 +8,9 @@ from typing import Literal
 
 import msgspec
 
-from trimtab.simulation.gpus import Precision
 from trimtab.simulation.placement.demand import Adapter, GpuFile, Model
 from trimtab.simulation.placement.gpus import BITS, GpuKind, Profile
+from trimtab.simulation.sheets import Precision
 
 GIB = float(1 << 30)
 # Shares of published peak speed that serving engines reach, and what tensor parallelism leaves of it.

@@ -4,13 +4,13 @@ import shlex
 from collections.abc import Iterator
 from itertools import groupby
 
-from trimtab.simulation.gpus import Precision
 from trimtab.simulation.placement.demand import Model
 from trimtab.simulation.placement.files import Order
 from trimtab.simulation.placement.gpus import GpuKind
 from trimtab.simulation.placement.layouts import Instance
 from trimtab.simulation.placement.options import Option
 from trimtab.simulation.placement.seats import CutGpu, Seat, Seating
+from trimtab.simulation.sheets import Precision
 
 _FIRST_PORT = 8000
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from trimtab.simulation.gpus import SHEETS, GpuSheet, Precision
+from trimtab.simulation.sheets import SHEETS, GpuSheet, Precision
 
 PRECISIONS: tuple[Precision, ...] = ("fp16", "fp8", "int8", "int4")
 BITS: Mapping[Precision, int] = {"fp16": 16, "fp8": 8, "int8": 8, "int4": 4}

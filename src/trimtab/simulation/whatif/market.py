@@ -98,15 +98,14 @@ class Market:
     def _offer(self, stand: _Stand, call: Call, recorded: tuple[Offer, ...]) -> Offer:
         """The recorded one itself where these settings ask the same: what was offered is what they would offer."""
         terms = stand.terms
-        endpoint, model = terms.endpoint, terms.model
-        for found in recorded:
-            if found.endpoint == endpoint and found.model == model:
-                if _asks_the_same(found, terms):
-                    return found
-                return _offered(stand, call, found, found.in_flight, found.queued, available=found.available)
-        rest = stand.rest
-        seen = self._lately(rest)
-        return _offered(stand, call, seen, rest.in_flight, rest.queued, available=rest.available)
+        found = offer_of(recorded, terms.endpoint, terms.model)
+        if found is None:
+            rest = stand.rest
+            seen = self._lately(rest)
+            return _offered(stand, call, seen, rest)
+        if _asks_the_same(found, terms):
+            return found
+        return _offered(stand, call, found, found)
 
     def _lately(self, rest: Offer) -> Offer:
         """How fast the endpoint was when it was last seen: it was not asked for this call."""
@@ -156,19 +155,17 @@ def _asks_the_same(recorded: Offer, terms: OfferTerms) -> bool:
     )
 
 
-def _offered(
-    stand: _Stand, call: Call, lately: Offer, in_flight: int, queued: int, *, available: bool
-) -> Offer:
-    """At these settings' terms, as fast as `lately`."""
+def _offered(stand: _Stand, call: Call, lately: Offer, busy: Offer) -> Offer:
+    """At these settings' terms, as fast as `lately` and as busy as `busy`."""
     return stand.terms.offer(
         call,
-        lately.latency_seconds,
-        lately.first_token_seconds,
-        lately.p95_seconds,
-        in_flight,
-        queued,
-        stand.rest.concurrency,
-        available=available,
+        latency_seconds=lately.latency_seconds,
+        first_token_seconds=lately.first_token_seconds,
+        p95_seconds=lately.p95_seconds,
+        in_flight=busy.in_flight,
+        queued=busy.queued,
+        concurrency=stand.rest.concurrency,
+        available=busy.available,
     )
 
 

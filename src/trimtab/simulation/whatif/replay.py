@@ -30,7 +30,7 @@ Progress = Callable[[int, int], None]
 class Trial(msgspec.Struct, frozen=True):
     """What is tried: `settings` with the policies and prices built of them. `in_force` is what the calls were
     recorded under, as far as is known; `completed_at` the rewards by workflow that count as completed; `key_limits`
-    what keys may spend, by their ids, which holds whatever the settings say."""
+    what keys may spend by now, by their ids, taken to have held all the time."""
 
     settings: Settings
     in_force: Settings
@@ -38,7 +38,7 @@ class Trial(msgspec.Struct, frozen=True):
     prices: PriceTable
     completed_at: Mapping[str, float]
     selection: Selection
-    key_limits: Mapping[str, KeyLimit] = {}
+    key_limits: Mapping[str, KeyLimit]
 
 
 class Replay:

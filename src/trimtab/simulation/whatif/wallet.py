@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 
-from trimtab.budgets import BudgetBook, KeyLimit, Window
+from trimtab.budgets import BudgetBook, KeyLimit, Window, lasts_a_run
 from trimtab.config import Settings
 from trimtab.core import Attribution, Call, Meter
 from trimtab.store import SpentRow
@@ -178,7 +178,7 @@ class Wallet:
         self._of_run.pop((who.tenant, who.run), None)
         for meter in self._book.budgets(who, at):
             purse = self._purses.get(meter.id)
-            if meter.id.endswith("|run") and purse is not None and not purse.held:
+            if lasts_a_run(meter) and purse is not None and not purse.held:
                 del self._purses[meter.id]
 
     def _purse(self, meter: Meter) -> Purse:
