@@ -183,7 +183,7 @@ def measure(folder: Path, count: int, *, profiled: bool) -> None:
     """Replay the store under the new settings and tell what it took."""
     was, new = load_text(WAS, "recorded.toml", {}).settings, load_text(NEW, "new.toml", {}).settings
     database = Database(url_of("sqlite", folder))
-    trial = Trial(new, was, policies_of(new), prices_of(new), completed_at(was), Selection(since=START))
+    trial = Trial(new, was, policies_of(new), prices_of(new), completed_at(was), Selection(since=START), {})
     replay = Replay(trial, database, lambda *_: None)
     profile = cProfile.Profile()
     cpu, wall = time.process_time(), time.monotonic()
