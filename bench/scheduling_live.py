@@ -1,6 +1,7 @@
 """The live gateway against the simulator: the same sessions at simulated engines on real sockets, and in simulation.
 
     python -m bench.scheduling_live [--policies round_robin,prefix_load,default] [--seconds 240] [--haste 4] [--load 1]
+        [--seeds 1] [--first-seed 0]
 
 The engines are *simulated* (they keep time by the model that the simulator uses) but the gateway, its scheduler, the
 sockets and the client are real. Reads `$TRIMTAB_DATA/agent_steps/service.jsonl.gz` (default `../shared/data`).
@@ -255,6 +256,7 @@ def main() -> None:
     parser.add_argument("--haste", type=float, default=4.0)
     parser.add_argument("--load", type=float, default=1.0)
     parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--first-seed", type=int, default=0)
     asked = parser.parse_args()
     data = Path(os.environ.get("TRIMTAB_DATA", "../shared/data")) / "agent_steps" / "service.jsonl.gz"
     plans = read_sessions(data, Cut())
@@ -269,7 +271,7 @@ def main() -> None:
         "| policy | seed | runs | mean s | p50 s | p95 s | in SLO | failed |\n|---|---|---|---|---|---|---|---|"
     )
     with tempfile.TemporaryDirectory() as folder:
-        for seed in range(asked.seeds):
+        for seed in range(asked.first_seed, asked.first_seed + asked.seeds):
             for policy in asked.policies.split(","):
                 with engines(asked.haste) as ports, gateway(Path(folder), ports, policy, asked.haste) as url:
                     measured = uvloop.run(live(plans, slos, url, rate, seed, asked.seconds, asked.haste))
