@@ -2,13 +2,17 @@
 
 import asyncio
 import json
+import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import aiohttp
+import uvicorn
 from sqlalchemy import Connection, Row, select
 
+import trimtab
 from trimtab.app.house import House
 from trimtab.core import Clock, Price, Rates, Usage
 from trimtab.store.schema import call, entry, recall, run
@@ -21,6 +25,7 @@ INPUT_USD, OUTPUT_USD = 1.0, 10.0
 WAITS = {"queues": "", "scheduled": '[scheduling]\npolicy = "default"\n'}
 # All but reasoning: what such a model makes can be seen.
 SHOWN = 'capabilities = ["tools", "json_schema", "vision", "audio", "logprobs", "n", "embeddings"]\n'
+_OURS = tuple(f"{Path(package.__file__).parent}{os.sep}" for package in (trimtab, uvicorn))
 PRICE = Price((Rates(input=1_000_000_000, output=10_000_000_000),))
 
 
@@ -184,4 +189,4 @@ class Served:
 
 def _is_ours(task: asyncio.Task[Any]) -> bool:
     code = getattr(task.get_coro(), "cr_code", None)
-    return code is not None and any(f"/{room}/" in code.co_filename for room in ("trimtab", "uvicorn"))
+    return code is not None and code.co_filename.startswith(_OURS)
