@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterable, Sequence
@@ -102,6 +103,8 @@ def _make(source: Path | None, folder: Path) -> None:
             text=True,
             timeout=_MAKING_SECONDS,
             check=False,
+            # A copy: other threads may set variables while the process begins, which would find half of them.
+            env=os.environ.copy(),
         )
         if done.returncode:
             raise DataError(
