@@ -384,9 +384,9 @@ def test_texts_of_a_hundred_thousand_letters_are_decided_in_time(desk, name, spe
     took = []
     while len(took) < 3 and (not took or took[-1] >= 1.0):
         said = Turn(speaker, LONG[name] + "." * len(took), tool_call_id="c1")
-        begun = time.process_time()
+        begun = time.thread_time()
         answer = controller.decide(Conversation((LOOKUP, said), tools))
-        took.append(time.process_time() - begun)
+        took.append(time.thread_time() - begun)
     assert min(took) < 1.0
     assert all(call.name in {tool.name for tool in tools if tool.read_only} for call in answer.calls)
 
