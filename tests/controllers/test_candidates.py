@@ -122,9 +122,9 @@ def test_of_one_recipe_so_many_calls_are_offered_and_no_more():
 )
 def test_a_flood_of_names_takes_a_blink(text, bound):
     kept = pantry(("user", text), ("user", text))
-    begun = time.process_time()
+    begun = time.thread_time()
     found = arguments([recipe(*NAMED, bound=bound, chain=((0, 1),))], kept)
-    assert time.process_time() - begun < 0.5
+    assert time.thread_time() - begun < 0.5
     assert len(found) <= MOST_A_RECIPE
 
 
@@ -133,9 +133,9 @@ def test_a_flood_of_triples_takes_a_blink():
     triples = recipe(
         ("a", "user:Aa"), ("b", "user:Aa"), ("c", "user:Aa"), bound="turn", chain=((0, 1), (1, 2))
     )
-    begun = time.process_time()
+    begun = time.thread_time()
     arguments([triples], kept)
-    assert time.process_time() - begun < 0.5
+    assert time.thread_time() - begun < 0.5
 
 
 def test_a_pair_is_found_before_a_flood_of_names():
@@ -183,9 +183,9 @@ def test_a_flood_of_spoken_values_takes_a_blink():
     kept = pantry(*(("user", "on 8 May 2021 in Paris at 7 pm for two, " * 400) for _ in range(30)))
     parts = tuple(Ingredient(name, f"user:={name}") for name in ("date", "time", "number", "name"))
     made = Recipe("get", (*parts, Ingredient("city", options=("Paris", "Rome"))))
-    begun = time.process_time()
+    begun = time.thread_time()
     arguments([made] * 20, kept)
-    assert time.process_time() - begun < 0.5
+    assert time.thread_time() - begun < 0.5
 
 
 @pytest.mark.parametrize(

@@ -117,11 +117,11 @@ HOSTILE = {
 def test_long_and_hostile_texts_take_a_blink(name):
     values = values_of_turn(Turn("user", HOSTILE[name]), 3, "")
     options = tuple(f"Ab{number} of" for number in range(200))
-    begun = time.process_time()
+    begun = time.thread_time()
     for value in values[-1:]:
         assert len(spoken_values(value, FRIDAY)) <= 4 * MOST_SPOKEN
         said_options(options, value)
-    assert time.process_time() - begun < 0.5
+    assert time.thread_time() - begun < 0.5
 
 
 @given(st.text(max_size=200) | st.text("1h2 :mapr'MONDAYtheof,th", max_size=80))

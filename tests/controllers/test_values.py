@@ -132,9 +132,9 @@ def test_a_shape_tells_no_letters_of_any_alphabet(word, kind):
 @pytest.mark.parametrize("speaker", ["user", "assistant", "tool"])
 @pytest.mark.parametrize("name", HOSTILE)
 def test_long_and_hostile_texts_take_a_blink(name, speaker):
-    begun = time.process_time()
+    begun = time.thread_time()
     values = values_of_turn(Turn(speaker, HOSTILE[name]), 1, "get")
-    assert time.process_time() - begun < 0.5
+    assert time.thread_time() - begun < 0.5
     assert len(values) <= MOST_VALUES
 
 
