@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trimtab.budgets import BudgetBook, KeyLimit, key_limit, key_meter, stored_limit, window_at
+from trimtab.budgets import BudgetBook, KeyLimit, is_of_keys, key_limit, key_meter, stored_limit, window_at
 from trimtab.config import BudgetSettings, RateSettings, TenantSettings
 from trimtab.core import Attribution
 from trimtab.core.errors import ConfigError
@@ -185,8 +185,10 @@ def test_what_a_key_may_spend_ever_begins_anew_never():
 
 
 def test_a_budget_that_is_named_like_a_keys_limit_counts_for_itself():
-    book = BudgetBook([budget("key", name="key limit/month")], of_key=KEYS.get)
-    assert len({meter.id for meter in book.budgets(who(), NOW)}) == 2
+    named = [budget("key", name=name) for name in ("key limit/month", "key limit/ours")]
+    meters = BudgetBook(named, of_key=KEYS.get).budgets(who(), NOW)
+    assert len({meter.id for meter in meters}) == 3
+    assert [is_of_keys(meter.id) for meter in meters] == [False, False, True]
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from trimtab.config import BudgetSettings, RateSettings, TenantSettings
 from trimtab.core import Attribution, Meter, Unit, nanodollars_of
 
 _NONE = "(none)"
-_KEY_LIMIT = "key limit"
+_KEY_LABELS: dict[KeyWindow, str] = {window: f"key limit/{window}" for window in KEY_WINDOWS}
 _RUN = window_at("run", 0.0).label
 
 
@@ -104,8 +104,8 @@ class BudgetBook:
 
 
 def is_of_keys(id: str) -> bool:
-    """Whether a meter counts what a key's own limit is held against."""
-    return id.startswith(f"{_KEY_LIMIT}/")
+    """Whether a meter counts what a key's own limit is held against: no limit of the settings has such a label."""
+    return id.partition("|")[0] in _KEY_LABELS.values()
 
 
 def lasts_a_run(meter: Meter) -> bool:
@@ -114,7 +114,7 @@ def lasts_a_run(meter: Meter) -> bool:
 
 
 def _of_keys(window: KeyWindow) -> _Limit:
-    return _Limit("key", {}, window, f"{_KEY_LIMIT}/{window}")
+    return _Limit("key", {}, window, _KEY_LABELS[window])
 
 
 def _tell_apart(limits: Sequence[_Limit]) -> None:

@@ -93,11 +93,7 @@ class Wallet:
 
     def stands(self, pocket: Pocket) -> bool:
         """Whether the recorded verdict stands: the same limits, and on each the same spent as in fact."""
-        if pocket.same:
-            for purse in pocket.purses:
-                if purse.drift:
-                    return False
-        return pocket.same
+        return pocket.same and not [purse for purse in pocket.purses if purse.drift]
 
     def settle_until(self, at: float) -> None:
         """End the holds that are over by then."""
