@@ -8,14 +8,15 @@ import pytest
 
 from gateway.served import ask, cost, endpoint
 from gateway.upstream import Says, hangs_up, refuses
-from trimtab.core import Usage
+from trimtab.core import AttemptRecord, Usage
 
 RETRIES = "retries = 2\n"
 
 
 def attempts_of(call):
     """(endpoint, outcome, status) of each attempt of a recorded call."""
-    return [(a["endpoint"], a["outcome"], a["status"]) for a in msgspec.json.decode(call.attempts)]
+    attempts = msgspec.json.decode(call.attempts, type=list[AttemptRecord])
+    return [(made.endpoint, made.outcome, made.status) for made in attempts]
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ RunSource = Literal["headers", "metadata", "traceparent", "single", "hosted"]
 Role = Literal["viewer", "operator", "admin"]
 
 
-class Attribution(msgspec.Struct, frozen=True, gc=False):
+class Attribution(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """Whose call this is. `source` says where the run came from; `single` is a run of one call."""
 
     tenant: str
@@ -28,7 +28,7 @@ class Attribution(msgspec.Struct, frozen=True, gc=False):
 _BYTES_A_TOKEN = 4
 
 
-class Call(msgspec.Struct, frozen=True, gc=False):
+class Call(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """A model call as rules see it: facts, no bytes. Times are epoch seconds, sizes are tokens.
 
     `input_tokens` is an upper bound (a token is at least a byte): what money is held by. `route` is the label

@@ -8,7 +8,7 @@ from trimtab.core.call import Call
 from trimtab.core.offer import Offer, Plan
 
 
-class Decision(msgspec.Struct, frozen=True, gc=False):
+class Decision(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """A routing decision with its inputs. `unit` in [0, 1) is the only randomness a policy gets.
 
     `reasons` name the rules that were passed over because they failed on this call.

@@ -30,7 +30,7 @@ def usd_text(nanodollars: int) -> str:
     return f"{sign}{whole}.{rest:09d}"
 
 
-class Rates(msgspec.Struct, frozen=True, gc=False):
+class Rates(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """Nanodollars per million tokens, valid from `above_input_tokens` prompt tokens on."""
 
     input: int = 0
@@ -71,7 +71,7 @@ class Rates(msgspec.Struct, frozen=True, gc=False):
         return -(-(input_tokens * input_rate + output_tokens * output_rate) // _MILLION)
 
 
-class Price(msgspec.Struct, frozen=True, gc=False):
+class Price(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """What one endpoint asks for one model: token rates by tier, a fee a request, a rate a GPU-second.
 
     `basis`: the settings' own word, the published price of this very model, or that of one whose name only

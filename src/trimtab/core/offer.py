@@ -10,7 +10,7 @@ from trimtab.core.money import Price
 VerifierKind = Literal["json_schema", "tool_calls", "finish_reason", "logprob", "python", "controller"]
 
 
-class Offer(msgspec.Struct, frozen=True, gc=False):
+class Offer(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """An endpoint's terms for one call at this moment. Seconds, tokens, nanodollars; quality in 0..1."""
 
     endpoint: str
@@ -31,14 +31,14 @@ class Offer(msgspec.Struct, frozen=True, gc=False):
     available: bool = True
 
 
-class Verifier(msgspec.Struct, frozen=True, gc=False):
+class Verifier(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """A check on a reply before it is accepted. `value`: logprob floor, or `module:function`."""
 
     kind: VerifierKind
     value: str = ""
 
 
-class PlannedAttempt(msgspec.Struct, frozen=True, gc=False):
+class PlannedAttempt(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """One try at one endpoint. `verifiers` empty: the reply is taken as it comes (and may stream live)."""
 
     endpoint: str
@@ -47,7 +47,7 @@ class PlannedAttempt(msgspec.Struct, frozen=True, gc=False):
     reason: str = ""
 
 
-class Plan(msgspec.Struct, frozen=True, gc=False):
+class Plan(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """The ordered attempts for one call, best first. `hedge`: a second attempt may race the first."""
 
     attempts: tuple[PlannedAttempt, ...]

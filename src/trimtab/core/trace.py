@@ -11,7 +11,7 @@ from trimtab.core.usage import Usage
 CallStatus = Literal["ok", "refused", "failed", "cancelled"]
 
 
-class AttemptRecord(msgspec.Struct, frozen=True, gc=False):
+class AttemptRecord(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """One try at one endpoint: when, how long (seconds), how it ended, what it cost (nanodollars)."""
 
     id: str

@@ -3,7 +3,7 @@
 import msgspec
 
 
-class Usage(msgspec.Struct, frozen=True, gc=False):
+class Usage(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """Tokens. `input_tokens` includes cached and cache-write ones, `output_tokens` includes reasoning."""
 
     input_tokens: int = 0

@@ -30,6 +30,7 @@ class Router:
     def __init__(self, settings: Settings, pool: Pool, policies: Mapping[str, Policy]) -> None:
         self._settings, self._pool, self._policies = settings, pool, policies
         self._foreign = Foreign()
+        self._unruled: dict[str, Choice] = {}
         self._rules = {_name(rule, at): rule for at, rule in enumerate(settings.rule)}
         self._book = RuleBook(
             Rule(name=name, when=rule.when, policy=rule.policy, models=rule.models)
@@ -38,26 +39,32 @@ class Router:
 
     def choose(self, call: Call, remaining_nanodollars: int | None) -> Choice:
         """The rule that holds for a call. Raises UnknownModel."""
-        models = self._pool.candidates(call.model)
-        own = self._pool.model(call.model).policy or self._settings.default_policy
+        unruled = self._unruled.get(call.model) or self._choose_without_rules(call.model)
         if not self._rules:
-            return Choice(own, self._limited(own, models))
+            return unruled
         remaining = UNLIMITED_USD
         if remaining_nanodollars is not None:
             remaining = remaining_nanodollars / NANODOLLARS_PER_USD
         match = self._book.match(CallFacts(call, remaining))
         if match.rule is None:
-            return Choice(own, self._limited(own, models), faults=match.faults)
+            return msgspec.structs.replace(unruled, faults=match.faults) if match.faults else unruled
         rule = self._rules[match.rule.name]
-        policy = rule.policy or own
+        policy = rule.policy or unruled.policy
         return Choice(
             policy,
-            rule.models or self._limited(policy, models),
+            rule.models or self._limited(policy, self._pool.candidates(call.model)),
             match.rule.name,
             rule.recall_seconds,
             rule.recall_sampled,
             match.faults,
         )
+
+    def _choose_without_rules(self, model: str) -> Choice:
+        """Kept by name: only names that are served come this far. Raises UnknownModel."""
+        models = self._pool.candidates(model)
+        own = self._pool.model(model).policy or self._settings.default_policy
+        choice = self._unruled[model] = Choice(own, self._limited(own, models))
+        return choice
 
     def _limited(self, policy: str, models: tuple[str, ...]) -> tuple[str, ...]:
         """A policy's own `models` instead of those the name stands for."""

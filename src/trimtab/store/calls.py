@@ -1,4 +1,7 @@
-"""Calls: one row each, with decision and attempts as JSON beside the columns that are queried."""
+"""Calls: one row each, with decision and attempts as JSON beside the columns that are queried.
+
+The JSON leaves out what is at its default, which is half of it: the defaults of these structs belong to the format.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any

@@ -9,6 +9,9 @@ from trimtab.store.database import Database
 
 HEAD = "0006"
 _LOCK = 7_246_131
+# A table of millions of rows takes its time, and who waits for its turn waits as long; a process that was stopped half
+# way must not keep others from the database for ever.
+_PATIENCE = ("statement_timeout = 0", "idle_in_transaction_session_timeout = '60s'")
 
 
 def migrate(database: Database) -> None:
@@ -42,6 +45,8 @@ def _version(connection: Connection) -> str | None:
 
 def _upgrade(connection: Connection) -> None:
     if connection.dialect.name == "postgresql":
+        for setting in _PATIENCE:
+            connection.execute(text(f"SET LOCAL {setting}"))
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
     if _version(connection) == HEAD:
         return

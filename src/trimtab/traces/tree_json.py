@@ -1,8 +1,9 @@
 """A run's tree as plain values: what `trimtab traces show --json` and `GET /v1/runs/{id}` tell of it."""
 
 import msgspec
+from msgspec.structs import asdict
 
-from trimtab.core import CallRecord, Entry, usd_text
+from trimtab.core import AttemptRecord, CallRecord, Entry, usd_text
 from trimtab.traces.tree import CallNode, RunTree, StepNode
 
 _Json = dict[str, object]
@@ -40,13 +41,13 @@ def _call_json(node: CallNode) -> _Json:
         "seconds": record.seconds,
         "first_token_seconds": record.first_token_seconds,
         "answered_by": record.answered_by,
-        "usage": record.usage,
+        "usage": asdict(record.usage),
         "nanodollars": node.nanodollars,
         "usd": usd_text(node.nanodollars),
         "upstream_nanodollars": node.upstream_nanodollars,
         "decision": _decision_json(record),
         "controllers": record.controllers,
-        "attempts": record.attempts,
+        "attempts": [_with_usage(attempt) for attempt in record.attempts],
         "entries": [_entry_json(entry) for entry in node.entries],
         "nested": [_call_json(inner) for inner in node.nested],
     }
@@ -71,9 +72,13 @@ def _decision_json(record: CallRecord) -> _Json | None:
 
 
 def _entry_json(entry: Entry) -> _Json:
-    plain: _Json = msgspec.to_builtins(entry)
-    shown = {name: value for name, value in plain.items() if name not in ("type", "charges")}
+    shown = {name: value for name, value in _with_usage(entry).items() if name != "charges"}
     return shown | {"usd": usd_text(entry.nanodollars)}
+
+
+def _with_usage(paid: AttemptRecord | Entry) -> _Json:
+    """All fields, zeros too: what is stored leaves them out."""
+    return asdict(paid) | {"usage": asdict(paid.usage)}
 
 
 def _text(content: bytes) -> str:
