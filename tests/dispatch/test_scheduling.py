@@ -267,6 +267,34 @@ async def test_a_rested_endpoint_is_tried_by_one_of_those_that_wait(serve, upstr
     await asyncio.gather(*calls, return_exceptions=True)
 
 
+async def test_an_endpoint_that_comes_back_takes_calls_that_came_while_it_was_down(
+    serve, upstreams, clock, gate
+):
+    busy, rested = await upstreams(), await upstreams()
+    breaker = "concurrency = 2\nmax_queued = 50\nbreaker = { failures = 1, cooldown_seconds = 5.0 }"
+    served = await serve(
+        '[scheduling]\npolicy = "least_loaded"\n'
+        + endpoint(busy, "busy", more="concurrency = 1\nmax_queued = 2")
+        + endpoint(rested, "rested", more=breaker)
+    )
+    busy.always = waits(gate)
+    calls = [asyncio.ensure_future(served.post(ask()))]
+    await busy.arrivals(1)
+    rested.then(refuses(500))
+    calls.append(asyncio.ensure_future(served.post(ask())))
+    await rested.arrivals(1)
+    await waiting(served, 1)
+    late = asyncio.ensure_future(served.post(ask()))
+    await waiting(served, 2)
+    # The line of an endpoint that is down makes no room in that of the one that is up.
+    assert (await served.post(ask())).status == 429
+    clock.ahead += 6
+    async with asyncio.timeout(10):
+        assert (await late).headers["x-trimtab-endpoint"] == "rested"
+    gate.set()
+    await asyncio.gather(*calls)
+
+
 async def test_hundreds_that_go_away_at_once_leave_nothing_behind(serve, upstream, gate):
     served = await serve(DEFAULT + endpoint(upstream, more="concurrency = 1\nmax_queued = 1000"))
     upstream.then(waits(gate))

@@ -39,17 +39,17 @@ class Placing:
         if not ours and all(self._is_external(name) for name in self._pool.serving(planned.model)):
             # A model that others alone serve needs no leave to go there.
             return planned, None
-        up = [one for one in alike if self._pool.endpoints[one.endpoint].available]
-        ask = self._ask(visit, alike, up)
+        ask = self._ask(visit, alike)
         if ours and not (ask.among or ask.external):
             # A plan's last attempt is made at an endpoint that is down, too.
             return self._instead(planned, ours[0], others), None
-        totals = [self._pool.endpoints[one.endpoint].settings.timeouts.total for one in up]
+        asked = (*ask.among, *ask.external)
+        totals = [self._pool.endpoints[name].settings.timeouts.total for name in asked]
         left = min(visit.left_seconds(self._desk.clock.now()), *totals) if totals else 0.0
         if totals and left <= 0:
             raise DeadlineExceeded("the call's own deadline passed before an endpoint was asked")
         seat = await self._scheduler.seat(ask, left)
-        chosen = next(one for one in up if one.endpoint == seat.endpoint)
+        chosen = next(one for one in alike if one.endpoint == seat.endpoint)
         visit.placed.add((chosen.endpoint, chosen.model))
         return self._instead(planned, chosen, others), seat
 
@@ -75,20 +75,22 @@ class Placing:
             others[others.index(chosen)] = planned
         return chosen
 
-    def _ask(self, visit: Visit, alike: list[PlannedAttempt], up: list[PlannedAttempt]) -> Ask:
+    def _ask(self, visit: Visit, alike: list[PlannedAttempt]) -> Ask:
+        """Among ours are those that are down: they may come back while the call waits for one that is up."""
         first, who = alike[0], visit.call.who
         workflow = self._workflows.get(who.workflow, _UNKNOWN)
+        up = {one.endpoint for one in alike if self._pool.endpoints[one.endpoint].available}
+        ours = tuple(one.endpoint for one in alike if not self._is_external(one.endpoint))
+        others = tuple(one.endpoint for one in alike if one.endpoint in up and one.endpoint not in ours)
         return Ask(
             visit.call,
             first.model,
             visit.inbound.body,
-            tuple(one.endpoint for one in up if not self._is_external(one.endpoint)),
+            ours if up.intersection(ours) else (),
             visit.weight,
             visit.max_queued,
             workflow.step.get(who.step, _ANY),
-            tuple(one.endpoint for one in up if self._is_external(one.endpoint))
-            if workflow.spill_usd
-            else (),
+            others if workflow.spill_usd else (),
             nanodollars_of(workflow.spill_usd),
             heard=visit.call.stream and not first.verifiers,
         )

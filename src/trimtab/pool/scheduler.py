@@ -41,8 +41,8 @@ _ANY_STEP = StepSettings()
 
 
 class Ask(msgspec.Struct, frozen=True):
-    """A call that wants a place. `among`: the endpoints that may serve it, best first; `step`: what it may ask for;
-    `most_queued`: calls of its tenant that may wait here; `heard`: whether its first token will be told. `external`:
+    """A call that wants a place. `among`: the endpoints that may serve it, best first, those that are down too if one is
+    up; `step`: what it may ask for; `most_queued`: calls of its tenant that may wait here; `heard`: whether its first token will be told. `external`:
     others' APIs that may serve it too, for which its run may spend `spill_nanodollars`."""
 
     call: Call
@@ -148,8 +148,8 @@ class Scheduler:
         return seat
 
     def _require_able(self, demand: Demand, ask: Ask) -> None:
-        """Nobody waits for an endpoint that there is none of. Raises UpstreamError."""
-        if not any(meets(demand, one) for one in self.standings.values()):
+        """Nobody waits for an endpoint that there is none of, or that is down. Raises UpstreamError."""
+        if not any(meets(demand, self.standings[name]) for name in self._up(ask)):
             raise UpstreamError(
                 f"no endpoint among {', '.join(ask.among)} meets what step {ask.call.who.step!r} asks for",
                 endpoint=ask.among[0],
@@ -161,16 +161,19 @@ class Scheduler:
         """A call has to wait: whether it may. Raises QueueFull."""
         tenant, retry = (
             ask.call.who.tenant,
-            max(1.0, min(self._endpoints[each].speed.p50 for each in ask.among)),
+            max(1.0, min(self._endpoints[each].speed.p50 for each in self._up(ask))),
         )
         if self._waiting[tenant] >= ask.most_queued:
             raise QueueFull(
                 f"{ask.most_queued} calls of tenant {tenant} wait already", retry_after_seconds=retry
             )
-        most = sum(self._endpoints[each].settings.max_queued for each in ask.among)
+        most = sum(self._endpoints[each].settings.max_queued for each in self._up(ask))
         if sum(self.standings[each].waiting for each in ask.among) >= most:
             named = ", ".join(ask.among)
             raise QueueFull(f"{most} calls wait for {named} already", retry_after_seconds=retry)
+
+    def _up(self, ask: Ask) -> list[str]:
+        return [name for name in ask.among if self._endpoints[name].available]
 
     def _is_free(self, demand: Demand) -> bool:
         chosen = self._room.pick(demand)
