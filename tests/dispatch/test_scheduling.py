@@ -182,6 +182,20 @@ async def test_a_run_that_would_be_late_spills_as_far_as_it_may_pay(serve, upstr
     assert 0 < spent <= 1_500_000
 
 
+async def test_where_all_of_ours_are_down_a_run_that_may_spills_and_no_call_waits(serve, upstreams):
+    own, other = await upstreams(), await upstreams()
+    own.always = refuses(500)
+    text = spilling(own, other, 0.0015).replace(
+        'name = "own"', 'name = "own"\nbreaker = { failures = 1, cooldown_seconds = 60.0 }'
+    )
+    served = await serve(text)
+    await served.post(ask())
+    assert served.house.pool.endpoints["own"].breaker_state == "open"
+    answers = [await served.post(ask(), headers=LATE | {"x-trimtab-run": f"r{n}"}) for n in range(2, 6)]
+    assert {answer.headers.get("x-trimtab-endpoint") for answer in answers} == {"other"}
+    assert not sum(served.house.scheduler.waiting.values())
+
+
 async def test_without_leave_nothing_spills(serve, upstreams):
     own, other = await upstreams(), await upstreams()
     served = await serve(spilling(own, other, 0))

@@ -43,6 +43,10 @@ async def test_a_run_is_shown_with_its_steps_calls_costs_and_decisions(house):
     (one, _) = run["steps"][0]["calls"]
     assert (one["status"], one["endpoint"], one["model"]) == ("ok", "main", "gpt-small")
     assert one["seconds"] > 0
+    # What is stored leaves zeros out; what is shown does not.
+    (attempt,), (entry,) = one["attempts"], one["entries"]
+    assert attempt["error"] == ""
+    assert [told["usage"]["reasoning_tokens"] for told in (one, attempt, entry)] == [0, 0, 0]
     assert one["decision"]["chosen"] == ["gpt-small@main"]
     assert one["decision"]["policy"]
     assert [attempt["outcome"] for attempt in one["attempts"]] == ["answered"]

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from alembic import command
 from alembic.script import ScriptDirectory
+from sqlalchemy import text
 
 from trimtab import store
 from trimtab.store import Database, migrate, url_of
@@ -17,10 +18,13 @@ def test_the_head_that_is_looked_for_is_the_newest_migration():
 
 
 def test_a_slow_upgrade_is_not_cut_off(postgres, tmp_path, monkeypatch):
-    upgrade = command.upgrade
+    upgrade, told = command.upgrade, {}
 
     def slowly(config, revision):
         upgrade(config, revision)
+        connection = config.attributes["connection"]
+        for name in ("statement_timeout", "lock_timeout"):
+            told[name] = connection.scalar(text(f"SHOW {name}"))
         time.sleep(2.5)
 
     monkeypatch.setattr(command, "upgrade", slowly)
@@ -28,5 +32,9 @@ def test_a_slow_upgrade_is_not_cut_off(postgres, tmp_path, monkeypatch):
     try:
         migrate(database)
         require_head(database)
+        assert told == {"statement_timeout": "0", "lock_timeout": "30s"}
+        assert (
+            database.transact(lambda connection: connection.scalar(text("SHOW statement_timeout"))) == "30s"
+        )
     finally:
         database.close()

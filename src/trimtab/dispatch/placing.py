@@ -30,7 +30,7 @@ class Placing:
         `others` that serve the same model under the same checks, the two change places. Without `others` (a retry, a
         hedge) it is made where it was planned.
 
-        Raises QueueFull, DeadlineExceeded.
+        Raises QueueFull, DeadlineExceeded, UpstreamError.
         """
         if self._scheduler is None:
             return planned, None
@@ -39,14 +39,14 @@ class Placing:
         if not ours and all(self._is_external(name) for name in self._pool.serving(planned.model)):
             # A model that others alone serve needs no leave to go there.
             return planned, None
-        ask = self._ask(visit, alike)
+        up = [one.endpoint for one in alike if self._pool.endpoints[one.endpoint].available]
+        ask = self._ask(visit, alike, up)
         if ours and not (ask.among or ask.external):
             # A plan's last attempt is made at an endpoint that is down, too.
             return self._instead(planned, ours[0], others), None
-        asked = (*ask.among, *ask.external)
-        totals = [self._pool.endpoints[name].settings.timeouts.total for name in asked]
-        left = min(visit.left_seconds(self._desk.clock.now()), *totals) if totals else 0.0
-        if totals and left <= 0:
+        totals = [self._pool.endpoints[name].settings.timeouts.total for name in up]
+        left = min([visit.left_seconds(self._desk.clock.now()), *totals])
+        if left <= 0:
             raise DeadlineExceeded("the call's own deadline passed before an endpoint was asked")
         seat = await self._scheduler.seat(ask, left)
         chosen = next(one for one in alike if one.endpoint == seat.endpoint)
@@ -75,22 +75,21 @@ class Placing:
             others[others.index(chosen)] = planned
         return chosen
 
-    def _ask(self, visit: Visit, alike: list[PlannedAttempt]) -> Ask:
+    def _ask(self, visit: Visit, alike: list[PlannedAttempt], up: list[str]) -> Ask:
         """Among ours are those that are down: they may come back while the call waits for one that is up."""
         first, who = alike[0], visit.call.who
         workflow = self._workflows.get(who.workflow, _UNKNOWN)
-        up = {one.endpoint for one in alike if self._pool.endpoints[one.endpoint].available}
         ours = tuple(one.endpoint for one in alike if not self._is_external(one.endpoint))
-        others = tuple(one.endpoint for one in alike if one.endpoint in up and one.endpoint not in ours)
+        external = tuple(name for name in up if name not in ours) if workflow.spill_usd else ()
         return Ask(
             visit.call,
             first.model,
             visit.inbound.body,
-            ours if up.intersection(ours) else (),
+            ours if any(name in up for name in ours) else (),
             visit.weight,
             visit.max_queued,
             workflow.step.get(who.step, _ANY),
-            others if workflow.spill_usd else (),
+            external,
             nanodollars_of(workflow.spill_usd),
             heard=visit.call.stream and not first.verifiers,
         )

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec.structs import asdict
 
 from trimtab.core import Usage
 from trimtab.core.errors import DataError
@@ -219,7 +220,8 @@ class CassettePlayer:
         """GET /billed: what was served so far, by model."""
         from starlette.responses import Response
 
-        return Response(msgspec.json.encode(self._cassette.billed()), media_type="application/json")
+        told = [asdict(line) | {"usage": asdict(line.usage)} for line in self._cassette.billed()]
+        return Response(msgspec.json.encode(told), media_type="application/json")
 
 
 def cassette_app(cassette: Cassette, pace: float = 0.0) -> "Starlette":

@@ -1,6 +1,7 @@
 """Calls: one row each, with decision and attempts as JSON beside the columns that are queried.
 
-The JSON leaves out what is at its default, which is half of it: the defaults of these structs belong to the format.
+Decisions and attempts leave out what is at its default, two fifths of them: the defaults of these structs belong to the
+format.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

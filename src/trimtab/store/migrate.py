@@ -10,13 +10,16 @@ from trimtab.store.database import Database
 HEAD = "0006"
 _LOCK = 7_246_131
 # A table of millions of rows takes its time, and who waits for its turn waits as long; a process that was stopped half
-# way must not keep others from the database for ever.
+# way must not keep others from the database for ever, nor an upgrade that itself waits for a report to end.
 _PATIENCE = ("statement_timeout = 0", "idle_in_transaction_session_timeout = '60s'")
+_BRIEFLY = "lock_timeout = '30s'"
 
 
 def migrate(database: Database) -> None:
-    """Upgrade to `HEAD`; two processes at once wait for each other. Raises StoreUnavailable, ConfigError where the
-    database is of a later version."""
+    """Upgrade to `HEAD`; two processes at once wait for each other, on SQLite for ten seconds.
+
+    Raises StoreUnavailable, ConfigError where the database is of a later version.
+    """
     found = database.transact(_version)
     if found == HEAD:
         return
@@ -48,6 +51,7 @@ def _upgrade(connection: Connection) -> None:
         for setting in _PATIENCE:
             connection.execute(text(f"SET LOCAL {setting}"))
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+        connection.execute(text(f"SET LOCAL {_BRIEFLY}"))
     if _version(connection) == HEAD:
         return
     from alembic import command

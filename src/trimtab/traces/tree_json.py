@@ -77,7 +77,7 @@ def _entry_json(entry: Entry) -> _Json:
 
 
 def _with_usage(paid: AttemptRecord | Entry) -> _Json:
-    """All fields, zeros too: what is stored leaves them out."""
+    """All fields: encoded as they are, these structs would leave out what is at its default."""
     return asdict(paid) | {"usage": asdict(paid.usage)}
 
 
