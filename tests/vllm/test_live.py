@@ -34,6 +34,8 @@ def house_toml(engine, adapters=("lora-a", "lora-b"), slots=2):
         f'[[endpoint]]\nname = "real"\nurl = "{engine.url}"\nmodels = [{models}]\nretries = 0\n'
         f'engine = "vllm"\nscrape_seconds = 0.5\npass_on = ["priority", "request_id"]\n'
         f"adapters = {{ {paths} }}\nadapter_slots = {slots}\nload_seconds = 0.2\n"
+        # The engine computes on the very cores the gateway runs on.
+        "timeouts = { connect = 30 }\n"
     )
 
 
