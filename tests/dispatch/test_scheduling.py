@@ -281,32 +281,37 @@ async def test_a_rested_endpoint_is_tried_by_one_of_those_that_wait(serve, upstr
     await asyncio.gather(*calls, return_exceptions=True)
 
 
-async def test_an_endpoint_that_comes_back_takes_calls_that_came_while_it_was_down(
-    serve, upstreams, clock, gate
-):
-    busy, rested = await upstreams(), await upstreams()
-    breaker = "concurrency = 2\nmax_queued = 50\nbreaker = { failures = 1, cooldown_seconds = 5.0 }"
+async def test_a_floor_holds_where_all_endpoints_are_down_too(serve, upstreams):
+    small, exact = await upstreams(), await upstreams()
+    breaker = "breaker = {{ failures = 1, cooldown_seconds = 60.0 }}\nprecision_bits = {bits}"
     served = await serve(
-        '[scheduling]\npolicy = "least_loaded"\n'
-        + endpoint(busy, "busy", more="concurrency = 1\nmax_queued = 2")
-        + endpoint(rested, "rested", more=breaker)
+        DEFAULT
+        + endpoint(small, "small", more=breaker.format(bits=8))
+        + endpoint(exact, "exact", more=breaker.format(bits=16))
+        + "[workflow.work.step.judge]\nprecision_floor = 16\n"
     )
-    busy.always = waits(gate)
-    calls = [asyncio.ensure_future(served.post(ask()))]
-    await busy.arrivals(1)
-    rested.then(refuses(500))
-    calls.append(asyncio.ensure_future(served.post(ask())))
-    await rested.arrivals(1)
-    await waiting(served, 1)
-    late = asyncio.ensure_future(served.post(ask()))
-    await waiting(served, 2)
-    # The line of an endpoint that is down makes no room in that of the one that is up.
-    assert (await served.post(ask())).status == 429
-    clock.ahead += 6
-    async with asyncio.timeout(10):
-        assert (await late).headers["x-trimtab-endpoint"] == "rested"
-    gate.set()
-    await asyncio.gather(*calls)
+    headers = {"x-trimtab-workflow": "work", "x-trimtab-step": "judge"}
+    served.house.pool.endpoints["small"].note("failed")
+    served.house.pool.endpoints["exact"].note("failed")
+    answer = await served.post(ask(), headers=headers)
+    assert (answer.status, answer.headers["x-trimtab-endpoint"]) == (200, "exact")
+    assert not small.seen
+
+
+async def test_an_endpoint_that_is_down_is_asked_once_for_a_call(serve, upstreams):
+    ours = [await upstreams(), await upstreams()]
+    other = await upstreams()
+    breaker = "breaker = { failures = 1, cooldown_seconds = 60.0 }\nretries = 0"
+    served = await serve(
+        DEFAULT
+        + "".join(endpoint(one, f"e{n}", more=breaker) for n, one in enumerate(ours))
+        + endpoint(other, "other", more=DEAR.format(speed=0.001))
+    )
+    for n, one in enumerate(ours):
+        one.always = refuses(500)
+        served.house.pool.endpoints[f"e{n}"].note("failed")
+    assert (await served.post(ask())).status in (429, 502)
+    assert [len(one.seen) for one in (*ours, other)] == [1, 1, 0]
 
 
 async def test_hundreds_that_go_away_at_once_leave_nothing_behind(serve, upstream, gate):

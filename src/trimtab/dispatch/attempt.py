@@ -110,8 +110,7 @@ class Attempt:
 
         Raises UpstreamError.
         """
-        was_up = self.offer.available or self._seat is not None
-        if was_up and not self.endpoint.available and not self._is_last:
+        if self.offer.available and not self.endpoint.available and not self._is_last:
             raise UpstreamError(
                 f"endpoint {self.endpoint.name} is left alone after failures",
                 endpoint=self.endpoint.name,

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from trimtab.config import StepSettings, WorkflowSettings
 from trimtab.core import PlannedAttempt, nanodollars_of
-from trimtab.core.errors import DeadlineExceeded
+from trimtab.core.errors import DeadlineExceeded, UpstreamError
 from trimtab.dispatch.settlement import Desk
 from trimtab.dispatch.visit import Visit
 from trimtab.pool import Ask, Pool, Scheduler, Seat
@@ -39,17 +39,19 @@ class Placing:
         if not ours and all(self._is_external(name) for name in self._pool.serving(planned.model)):
             # A model that others alone serve needs no leave to go there.
             return planned, None
-        up = [one.endpoint for one in alike if self._pool.endpoints[one.endpoint].available]
+        up = [one for one in alike if self._pool.endpoints[one.endpoint].available]
         ask = self._ask(visit, alike, up)
         if ours and not (ask.among or ask.external):
             # A plan's last attempt is made at an endpoint that is down, too.
-            return self._instead(planned, ours[0], others), None
-        totals = [self._pool.endpoints[name].settings.timeouts.total for name in up]
-        left = min([visit.left_seconds(self._desk.clock.now()), *totals])
-        if left <= 0:
+            chosen = self._able(ours, ask)
+            visit.placed.add((chosen.endpoint, chosen.model))
+            return self._instead(planned, chosen, others), None
+        totals = [self._pool.endpoints[one.endpoint].settings.timeouts.total for one in up]
+        left = min(visit.left_seconds(self._desk.clock.now()), *totals) if totals else 0.0
+        if totals and left <= 0:
             raise DeadlineExceeded("the call's own deadline passed before an endpoint was asked")
         seat = await self._scheduler.seat(ask, left)
-        chosen = next(one for one in alike if one.endpoint == seat.endpoint)
+        chosen = next(one for one in up if one.endpoint == seat.endpoint)
         visit.placed.add((chosen.endpoint, chosen.model))
         return self._instead(planned, chosen, others), seat
 
@@ -67,6 +69,20 @@ class Placing:
                 alike.append(PlannedAttempt(endpoint, model, planned.verifiers, "scheduled"))
         return alike
 
+    def _able(self, ours: list[PlannedAttempt], ask: Ask) -> PlannedAttempt:
+        """The first that keeps the floors of the call's step. Raises UpstreamError."""
+        assert self._scheduler is not None
+        for one in ours:
+            if self._scheduler.keeps_floors(one.endpoint, ask.step):
+                return one
+        named = ", ".join(one.endpoint for one in ours)
+        raise UpstreamError(
+            f"no endpoint among {named} meets what step {ask.call.who.step!r} asks for",
+            endpoint=ours[0].endpoint,
+            code="endpoint_unavailable",
+            retryable=False,
+        )
+
     def _instead(
         self, planned: PlannedAttempt, chosen: PlannedAttempt, others: list[PlannedAttempt] | None
     ) -> PlannedAttempt:
@@ -75,21 +91,20 @@ class Placing:
             others[others.index(chosen)] = planned
         return chosen
 
-    def _ask(self, visit: Visit, alike: list[PlannedAttempt], up: list[str]) -> Ask:
-        """Among ours are those that are down: they may come back while the call waits for one that is up."""
+    def _ask(self, visit: Visit, alike: list[PlannedAttempt], up: list[PlannedAttempt]) -> Ask:
         first, who = alike[0], visit.call.who
         workflow = self._workflows.get(who.workflow, _UNKNOWN)
-        ours = tuple(one.endpoint for one in alike if not self._is_external(one.endpoint))
-        external = tuple(name for name in up if name not in ours) if workflow.spill_usd else ()
         return Ask(
             visit.call,
             first.model,
             visit.inbound.body,
-            ours if any(name in up for name in ours) else (),
+            tuple(one.endpoint for one in up if not self._is_external(one.endpoint)),
             visit.weight,
             visit.max_queued,
             workflow.step.get(who.step, _ANY),
-            external,
+            tuple(one.endpoint for one in up if self._is_external(one.endpoint))
+            if workflow.spill_usd
+            else (),
             nanodollars_of(workflow.spill_usd),
             heard=visit.call.stream and not first.verifiers,
         )

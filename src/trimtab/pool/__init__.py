@@ -1,13 +1,12 @@
 """The pool: endpoints, their state, and HTTP to them."""
 
-from trimtab.pool.ask import Ask
 from trimtab.pool.endpoint import Endpoint
 from trimtab.pool.http import Answer, Http
 from trimtab.pool.machine import MachineCost
 from trimtab.pool.patience import Patience
 from trimtab.pool.pool import Pool
 from trimtab.pool.replicas import Replicas
-from trimtab.pool.scheduler import Scheduler
+from trimtab.pool.scheduler import Ask, Scheduler
 from trimtab.pool.seat import Seat
 from trimtab.pool.terms import OfferTerms
 

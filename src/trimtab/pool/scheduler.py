@@ -10,10 +10,9 @@ from functools import partial
 
 import msgspec
 
-from trimtab.config import SchedulingSettings
-from trimtab.core import Clock, Usage
+from trimtab.config import SchedulingSettings, StepSettings
+from trimtab.core import Call, Clock, Usage
 from trimtab.core.errors import DeadlineExceeded, QueueFull, UpstreamError
-from trimtab.pool.ask import Ask
 from trimtab.pool.endpoint import Endpoint
 from trimtab.pool.pool import Pool
 from trimtab.pool.prompts import marks_of
@@ -38,6 +37,24 @@ from trimtab.scheduling import (
 _CACHE_TOKENS = 1_000_000
 _BEGINNING = 1_767_225_600.0
 _LOOK_SECONDS = 1.0
+_ANY_STEP = StepSettings()
+
+
+class Ask(msgspec.Struct, frozen=True):
+    """A call that wants a place. `among`: the endpoints that may serve it, best first; `step`: what it may ask for;
+    `most_queued`: calls of its tenant that may wait here; `heard`: whether its first token will be told. `external`:
+    others' APIs that may serve it too, for which its run may spend `spill_nanodollars`."""
+
+    call: Call
+    model: str
+    body: bytes
+    among: tuple[str, ...]
+    weight: float = 1.0
+    most_queued: int = 256
+    step: StepSettings = _ANY_STEP
+    external: tuple[str, ...] = ()
+    spill_nanodollars: int = 0
+    heard: bool = True
 
 
 class Scheduler:
@@ -112,6 +129,11 @@ class Scheduler:
             return self._seat(demand, chosen, ask)
         return await self._wait(demand, ask, seconds)
 
+    def keeps_floors(self, endpoint: str, step: StepSettings) -> bool:
+        """Whether an endpoint is as good and as precise as a step asks."""
+        terms = self.standings[endpoint].terms
+        return terms.quality >= step.quality_floor and terms.precision_bits >= step.precision_floor
+
     def _spill(self, demand: Demand, ask: Ask) -> Seat | None:
         """A place at an external endpoint, where the rule says so; the worst case is taken off the run's allowance."""
         if not (ask.external and ask.spill_nanodollars):
@@ -132,30 +154,29 @@ class Scheduler:
         return seat
 
     def _require_able(self, demand: Demand, ask: Ask) -> None:
-        """Nobody waits for an endpoint that there is none of, or that is down. Raises UpstreamError."""
-        up = self._up(ask)
-        if not any(meets(demand, self.standings[name]) for name in up):
+        """Nobody waits for an endpoint that there is none of. Raises UpstreamError."""
+        if not any(meets(demand, one) for one in self.standings.values()):
             raise UpstreamError(
-                f"no endpoint that is up ({', '.join(up)}) meets what step {ask.call.who.step!r} asks for",
-                endpoint=up[0],
+                f"no endpoint among {', '.join(ask.among)} meets what step {ask.call.who.step!r} asks for",
+                endpoint=ask.among[0],
                 code="endpoint_unavailable",
                 retryable=False,
             )
 
     def _require_room(self, ask: Ask) -> None:
-        """A call has to wait: whether it may, by the lines of those that are up. Raises QueueFull."""
-        tenant, up = ask.call.who.tenant, self._up(ask)
-        retry = max(1.0, min(self._endpoints[each].speed.p50 for each in up))
+        """A call has to wait: whether it may. Raises QueueFull."""
+        tenant, retry = (
+            ask.call.who.tenant,
+            max(1.0, min(self._endpoints[each].speed.p50 for each in ask.among)),
+        )
         if self._waiting[tenant] >= ask.most_queued:
             raise QueueFull(
                 f"{ask.most_queued} calls of tenant {tenant} wait already", retry_after_seconds=retry
             )
-        most = sum(self._endpoints[each].settings.max_queued for each in up)
-        if sum(self.standings[each].waiting for each in up) >= most:
-            raise QueueFull(f"{most} calls wait for {', '.join(up)} already", retry_after_seconds=retry)
-
-    def _up(self, ask: Ask) -> list[str]:
-        return [name for name in ask.among if self._endpoints[name].available]
+        most = sum(self._endpoints[each].settings.max_queued for each in ask.among)
+        if sum(self.standings[each].waiting for each in ask.among) >= most:
+            named = ", ".join(ask.among)
+            raise QueueFull(f"{most} calls wait for {named} already", retry_after_seconds=retry)
 
     def _is_free(self, demand: Demand) -> bool:
         chosen = self._room.pick(demand)
