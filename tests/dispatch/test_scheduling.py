@@ -282,20 +282,20 @@ async def test_a_rested_endpoint_is_tried_by_one_of_those_that_wait(serve, upstr
 
 
 async def test_a_floor_holds_where_all_endpoints_are_down_too(serve, upstreams):
-    small, exact = await upstreams(), await upstreams()
+    blunt, exact = await upstreams(), await upstreams()
     breaker = "breaker = {{ failures = 1, cooldown_seconds = 60.0 }}\nprecision_bits = {bits}"
     served = await serve(
         DEFAULT
-        + endpoint(small, "small", more=breaker.format(bits=8))
+        + endpoint(blunt, "blunt", more=breaker.format(bits=8))
         + endpoint(exact, "exact", more=breaker.format(bits=16))
         + "[workflow.work.step.judge]\nprecision_floor = 16\n"
     )
     headers = {"x-trimtab-workflow": "work", "x-trimtab-step": "judge"}
-    served.house.pool.endpoints["small"].note("failed")
+    served.house.pool.endpoints["blunt"].note("failed")
     served.house.pool.endpoints["exact"].note("failed")
     answer = await served.post(ask(), headers=headers)
     assert (answer.status, answer.headers["x-trimtab-endpoint"]) == (200, "exact")
-    assert not small.seen
+    assert not blunt.seen
 
 
 async def test_an_endpoint_that_is_down_is_asked_once_for_a_call(serve, upstreams):
