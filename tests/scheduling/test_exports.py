@@ -45,6 +45,7 @@ def test_the_exports_of_the_room_are_these():
         "delay",
         "free_in",
         "hedge_budget",
+        "keeps_floors",
         "meets",
         "move",
         "order",

@@ -23,7 +23,7 @@ def test_a_slow_upgrade_is_not_cut_off(postgres, tmp_path, monkeypatch):
     def slowly(config, revision):
         upgrade(config, revision)
         connection = config.attributes["connection"]
-        for name in ("statement_timeout", "lock_timeout"):
+        for name in ("statement_timeout", "lock_timeout", "client_connection_check_interval"):
             told[name] = connection.scalar(text(f"SHOW {name}"))
         time.sleep(2.5)
 
@@ -32,7 +32,11 @@ def test_a_slow_upgrade_is_not_cut_off(postgres, tmp_path, monkeypatch):
     try:
         migrate(database)
         require_head(database)
-        assert told == {"statement_timeout": "0", "lock_timeout": "30s"}
+        assert told == {
+            "statement_timeout": "0",
+            "lock_timeout": "30s",
+            "client_connection_check_interval": "5s",
+        }
         assert (
             database.transact(lambda connection: connection.scalar(text("SHOW statement_timeout"))) == "30s"
         )

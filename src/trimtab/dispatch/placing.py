@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from trimtab.config import StepSettings, WorkflowSettings
 from trimtab.core import PlannedAttempt, nanodollars_of
-from trimtab.core.errors import DeadlineExceeded, UpstreamError
+from trimtab.core.errors import DeadlineExceeded
 from trimtab.dispatch.settlement import Desk
 from trimtab.dispatch.visit import Visit
 from trimtab.pool import Ask, Pool, Scheduler, Seat
@@ -43,7 +43,8 @@ class Placing:
         ask = self._ask(visit, alike, up)
         if ours and not (ask.among or ask.external):
             # A plan's last attempt is made at an endpoint that is down, too.
-            chosen = self._able(ours, ask)
+            able = self._scheduler.able(ask, [one.endpoint for one in ours])
+            chosen = next(one for one in ours if one.endpoint == able)
             visit.placed.add((chosen.endpoint, chosen.model))
             return self._instead(planned, chosen, others), None
         totals = [self._pool.endpoints[one.endpoint].settings.timeouts.total for one in up]
@@ -68,20 +69,6 @@ class Placing:
             if model == planned.model and (endpoint, model) not in known and can_serve(visit.call, offer):
                 alike.append(PlannedAttempt(endpoint, model, planned.verifiers, "scheduled"))
         return alike
-
-    def _able(self, ours: list[PlannedAttempt], ask: Ask) -> PlannedAttempt:
-        """The first that keeps the floors of the call's step. Raises UpstreamError."""
-        assert self._scheduler is not None
-        for one in ours:
-            if self._scheduler.keeps_floors(one.endpoint, ask.step):
-                return one
-        named = ", ".join(one.endpoint for one in ours)
-        raise UpstreamError(
-            f"no endpoint among {named} meets what step {ask.call.who.step!r} asks for",
-            endpoint=ours[0].endpoint,
-            code="endpoint_unavailable",
-            retryable=False,
-        )
 
     def _instead(
         self, planned: PlannedAttempt, chosen: PlannedAttempt, others: list[PlannedAttempt] | None

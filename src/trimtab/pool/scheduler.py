@@ -5,7 +5,7 @@ Everything that decides is in `trimtab.scheduling`, which the simulator runs too
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import msgspec
@@ -28,6 +28,7 @@ from trimtab.scheduling import (
     Standing,
     Terms,
     WaitingRoom,
+    keeps_floors,
     meets,
     scheduling_policy,
     spill,
@@ -129,10 +130,13 @@ class Scheduler:
             return self._seat(demand, chosen, ask)
         return await self._wait(demand, ask, seconds)
 
-    def keeps_floors(self, endpoint: str, step: StepSettings) -> bool:
-        """Whether an endpoint is as good and as precise as a step asks."""
-        terms = self.standings[endpoint].terms
-        return terms.quality >= step.quality_floor and terms.precision_bits >= step.precision_floor
+    def able(self, ask: Ask, endpoints: Sequence[str]) -> str:
+        """The first of endpoints, up or down, that keeps the floors of the call's step. Raises UpstreamError."""
+        quality, precision = ask.step.quality_floor, ask.step.precision_floor
+        for name in endpoints:
+            if keeps_floors(self.standings[name].terms, quality, precision):
+                return name
+        raise _unable(ask, endpoints)
 
     def _spill(self, demand: Demand, ask: Ask) -> Seat | None:
         """A place at an external endpoint, where the rule says so; the worst case is taken off the run's allowance."""
@@ -156,12 +160,7 @@ class Scheduler:
     def _require_able(self, demand: Demand, ask: Ask) -> None:
         """Nobody waits for an endpoint that there is none of. Raises UpstreamError."""
         if not any(meets(demand, one) for one in self.standings.values()):
-            raise UpstreamError(
-                f"no endpoint among {', '.join(ask.among)} meets what step {ask.call.who.step!r} asks for",
-                endpoint=ask.among[0],
-                code="endpoint_unavailable",
-                retryable=False,
-            )
+            raise _unable(ask, ask.among)
 
     def _require_room(self, ask: Ask) -> None:
         """A call has to wait: whether it may. Raises QueueFull."""
@@ -333,6 +332,15 @@ class _Waiter:
     def __init__(self, ask: Ask) -> None:
         self.ask = ask
         self.ready: asyncio.Future[Seat] = asyncio.get_running_loop().create_future()
+
+
+def _unable(ask: Ask, endpoints: Sequence[str]) -> UpstreamError:
+    return UpstreamError(
+        f"no endpoint among {', '.join(endpoints)} meets what step {ask.call.who.step!r} asks for",
+        endpoint=endpoints[0],
+        code="endpoint_unavailable",
+        retryable=False,
+    )
 
 
 def _terms(endpoint: Endpoint, pool: Pool) -> Terms:

@@ -5,7 +5,7 @@ from trimtab.scheduling.backoff import delay
 from trimtab.scheduling.breaker import Breaker, BreakerRules, Event, admits, after
 from trimtab.scheduling.choosers import Chooser, Eta, LeastLoaded, PrefixLoad, RoundRobin
 from trimtab.scheduling.demand import Demand, Mark, Role, RunStanding
-from trimtab.scheduling.eligibility import Roll, meets
+from trimtab.scheduling.eligibility import Roll, keeps_floors, meets
 from trimtab.scheduling.fair import FairQueue
 from trimtab.scheduling.graph import paths_behind
 from trimtab.scheduling.hedge import HedgeBudget, hedge_budget
@@ -64,6 +64,7 @@ __all__ = [
     "delay",
     "free_in",
     "hedge_budget",
+    "keeps_floors",
     "meets",
     "move",
     "order",

@@ -6,7 +6,7 @@ A floor is never broken: where nobody meets it, nobody is eligible and the call 
 from collections.abc import Sequence
 
 from trimtab.scheduling.demand import Demand
-from trimtab.scheduling.standing import Standing
+from trimtab.scheduling.standing import Standing, Terms
 
 _MOST_KINDS = 1024
 _Kind = tuple[float, int, str, str, str, frozenset[str], bool]
@@ -74,9 +74,13 @@ def meets(demand: Demand, standing: Standing) -> bool:
     """Whether the endpoint's terms meet every floor of the call; its context is looked at apart."""
     terms = standing.terms
     return (
-        terms.quality >= demand.quality_floor
-        and terms.precision_bits >= demand.precision_floor
+        keeps_floors(terms, demand.quality_floor, demand.precision_floor)
         and (not demand.model or not terms.models or demand.model in terms.models)
         and (not demand.adapter or terms.adapters)
         and (not demand.among or terms.name in demand.among)
     )
+
+
+def keeps_floors(terms: Terms, quality: float, precision_bits: int) -> bool:
+    """Whether an endpoint is at least as good and as precise."""
+    return terms.quality >= quality and terms.precision_bits >= precision_bits

@@ -1,8 +1,10 @@
 """Brings a database to the current schema. Alembic is imported only when there is something to do."""
 
+from contextlib import suppress
 from pathlib import Path
 
 from sqlalchemy import Connection, inspect, text
+from sqlalchemy.exc import DBAPIError
 
 from trimtab.core.errors import ConfigError
 from trimtab.store.database import Database
@@ -13,10 +15,8 @@ _LOCK = 7_246_131
 # way must not keep others from the database for ever, nor an upgrade that itself waits for a report to end.
 _PATIENCE = ("statement_timeout = 0", "idle_in_transaction_session_timeout = '60s'")
 _BRIEFLY = "lock_timeout = '30s'"
-# Of a process killed within a long statement; PostgreSQL knows the setting from version 14 on.
-_NOTICE_DEATH = (
-    "SELECT set_config(name, '5s', true) FROM pg_settings WHERE name = 'client_connection_check_interval'"
-)
+# Of a process killed within a long statement; servers before version 14, or on some systems, refuse it.
+_NOTICE_DEATH = "client_connection_check_interval = '5s'"
 
 
 def migrate(database: Database) -> None:
@@ -56,7 +56,8 @@ def _upgrade(connection: Connection) -> None:
             connection.execute(text(f"SET LOCAL {setting}"))
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
         connection.execute(text(f"SET LOCAL {_BRIEFLY}"))
-        connection.execute(text(_NOTICE_DEATH))
+        with suppress(DBAPIError), connection.begin_nested():
+            connection.execute(text(f"SET LOCAL {_NOTICE_DEATH}"))
     if _version(connection) == HEAD:
         return
     from alembic import command
