@@ -256,8 +256,11 @@ async def test_a_rested_endpoint_is_tried_by_one_of_those_that_wait(serve, upstr
     busy.always, rested.always = waits(asyncio.Event()), waits(fails, refuses(500))
     calls = [asyncio.ensure_future(served.post(ask())) for _ in range(4)]
     await asyncio.gather(busy.arrivals(2), rested.arrivals(2))
-    others = [asyncio.ensure_future(served.post(ask())) for _ in range(4)]
-    await waiting(served, 4)
+    others = []
+    for _ in range(4):
+        # One by one: the first of them is the one that tries the endpoint.
+        others.append(asyncio.ensure_future(served.post(ask())))
+        await waiting(served, len(others))
     rested.always = waits(gate)
     fails.set()
     await waiting(served, 6)
