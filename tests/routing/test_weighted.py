@@ -1,11 +1,12 @@
 from collections import Counter
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from trimtab.core.errors import ConfigError
-from trimtab.routing import build_policy, sticky_unit
+from trimtab.routing import Lot, build_policy, lot_of, sticky_unit
 from trimtab.routing.weighted import draw
 
 from .make import UNITS, attempts, call, offer
@@ -49,6 +50,21 @@ def test_the_runs_of_a_model_that_goes_away_are_shared_out_by_the_weights_of_the
     units = [(number + 0.5) / 12000 for number in range(12000)]
     moved = Counter(order[1] for order in (draw(weights, unit) for unit in units) if order[0] == "m")
     assert moved["o"] == pytest.approx(3 * moved["n"], rel=0.01)
+
+
+@pytest.mark.parametrize("down", [(), ("m",), ("n",)], ids=str)
+def test_a_plan_says_what_was_drawn_whatever_is_tried_first(down):
+    offers = tuple(msgspec.structs.replace(each, available=each.model not in down) for each in OFFERS)
+    plan = build_policy("weighted", {"weights": WEIGHTS}).choose(call(), offers, 0.1)
+    assert lot_of(plan) == Lot("m", "1")
+
+
+def test_a_plan_does_not_say_what_was_drawn_where_it_was_no_offer():
+    assert lot_of(build_policy("weighted", {"weights": {"gone": 1}}).choose(call(), OFFERS, 0.1)) is None
+    down = (msgspec.structs.replace(OFFERS[0], available=False), *OFFERS[1:])
+    policy = build_policy("weighted", {"weights": {"m": 1}, "max_attempts": 1})
+    assert lot_of(policy.choose(call(), down, 0.1)) is None
+    assert lot_of(build_policy("cheapest", {}).choose(call(), OFFERS, 0.1)) is None
 
 
 @given(st.dictionaries(st.text(max_size=3), st.floats(0, 1e6), min_size=1), UNITS)

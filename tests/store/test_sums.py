@@ -3,8 +3,8 @@
 import random
 
 import pytest
-from sqlalchemy import text
 
+from store.moving import downgrade
 from traces.made import START, call, entry, keep, outcome, paid
 from trimtab.core import Usage
 from trimtab.store import (
@@ -153,7 +153,7 @@ def test_an_older_database_is_summed_as_it_is_brought_up_to_date(filled):
         for by in (("day", "tenant", "step", "kind"), ("day", "user", "workflow"))
     ]
     told = filled.transact(lambda c: runs.newest(c, Selection(), Standing(), None, 100))
-    _downgrade(filled, "0004")
+    downgrade(filled, "0004")
     migrate(filled)
     again = [
         filled.transact(lambda c, by=by: amounts(spend.spend_sums(c, by, ALL)))
@@ -161,24 +161,6 @@ def test_an_older_database_is_summed_as_it_is_brought_up_to_date(filled):
     ]
     assert again == everything
     assert filled.transact(lambda c: runs.newest(c, Selection(), Standing(), None, 100)) == told
-
-
-def _downgrade(database, revision):
-    from pathlib import Path
-
-    from alembic import command
-    from alembic.config import Config
-
-    from trimtab import store
-
-    def work(connection):
-        config = Config()
-        config.set_main_option("script_location", str(Path(store.__file__).parent / "migrations"))
-        config.attributes["connection"] = connection
-        command.downgrade(config, revision)
-        assert not connection.execute(text("SELECT 1 FROM alembic_version WHERE version_num = '0005'")).all()
-
-    database.transact(work)
 
 
 def test_a_run_that_was_deleted_and_is_charged_late_costs_all_its_entries(database):

@@ -32,7 +32,6 @@ _TIMES = 400
 _STEPS = 12
 _Z = 1.959964
 _NANO = 1e9
-_DRAWN, _DOWN = "weight ", ", unavailable"
 # An arm that is missed in so many times its turns was not drawn among then: by chance once in 10^8 times.
 _MISSED_TURNS = 20
 
@@ -68,30 +67,6 @@ class Experiment(msgspec.Struct, frozen=True):
     tasks: int = 0
 
 
-class _Planned(msgspec.Struct, frozen=True):
-    model: str
-    reason: str = ""
-
-
-class _Plan(msgspec.Struct, frozen=True):
-    attempts: tuple[_Planned, ...] = ()
-
-
-class _Decision(msgspec.Struct, frozen=True):
-    plan: _Plan
-
-
-class _Drawn(msgspec.Struct, frozen=True):
-    """A run, the model that was drawn and its weight as the plan wrote it."""
-
-    run: DrawnRun
-    model: str
-    weight: str
-
-
-_decision = msgspec.json.Decoder(_Decision)
-
-
 def experiments_of(runs: Sequence[DrawnRun]) -> list[Experiment]:
     """One for each policy that drew; `runs` the latest first. The policy with most runs is first."""
     by_policy: dict[str, list[DrawnRun]] = defaultdict(list)
@@ -102,42 +77,29 @@ def experiments_of(runs: Sequence[DrawnRun]) -> list[Experiment]:
 
 
 def _experiment(policy: str, runs: Sequence[DrawnRun]) -> Experiment | None:
-    told = [drawn for run in runs if (drawn := _drawn(run)) is not None]
+    told = [run for run in runs if run.model]
     weights: dict[str, str] = {}
     # Runs under other weights are of another time: a model that got more of the later tasks cannot be compared.
     kept = _together(list(takewhile(partial(_same_weight, weights), told)))
     if not kept:
         return None
     by_model: dict[str, list[DrawnRun]] = defaultdict(list)
-    for drawn in kept:
-        by_model[drawn.model].append(drawn.run)
+    for run in kept:
+        by_model[run.model].append(run)
     arms = [_arm(model, mine) for model, mine in by_model.items()]
     arms.sort(key=lambda arm: (arm.cost.value, arm.name))
     ceiling, tasks = _ceiling([arm.name for arm in arms if arm.drawn], by_model)
-    since = min(drawn.run.started_at for drawn in kept)
+    since = min(run.started_at for run in kept)
     return Experiment(
         policy, tuple(arms), since, len(runs) - len(told), len(kept) < len(told), ceiling, tasks
     )
 
 
-def _drawn(run: DrawnRun) -> _Drawn | None:
-    """The drawn model stands first among the plan's by its weight, behind those that were there if it was not."""
-    try:
-        attempts = _decision.decode(run.decision).plan.attempts
-    except msgspec.MsgspecError:
-        return None
-    found = next((each for each in attempts if each.reason.startswith(_DRAWN)), None)
-    weight = "" if found is None else found.reason.removesuffix(_DOWN)
-    if found is None or weight == f"{_DRAWN}0":
-        return None
-    return _Drawn(run, found.model, weight)
+def _same_weight(weights: dict[str, str], run: DrawnRun) -> bool:
+    return weights.setdefault(run.model, run.weight) == run.weight
 
 
-def _same_weight(weights: dict[str, str], drawn: _Drawn) -> bool:
-    return weights.setdefault(drawn.model, drawn.weight) == drawn.weight
-
-
-def _together(drawn: list[_Drawn]) -> list[_Drawn]:
+def _together(drawn: list[DrawnRun]) -> list[DrawnRun]:
     """Of runs, the latest first, those of the time in which the same models were drawn among."""
     for model, count in Counter(each.model for each in drawn).items():
         places = [place for place, each in enumerate(drawn) if each.model == model]

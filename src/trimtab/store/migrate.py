@@ -9,7 +9,7 @@ from sqlalchemy.exc import DBAPIError
 from trimtab.core.errors import ConfigError
 from trimtab.store.database import Database
 
-HEAD = "0006"
+HEAD = "0007"
 _LOCK = 7_246_131
 # A table of millions of rows takes its time, and who waits for its turn waits as long; a process that was stopped half
 # way must not keep others from the database for ever, nor an upgrade that itself waits for a report to end.

@@ -6,7 +6,7 @@ from typing import Any, Literal
 import msgspec
 from sqlalchemy import ColumnElement, Connection, and_, case, func, literal, select, tuple_
 
-from trimtab.store.runs import RunRow, RunStatus, status_of
+from trimtab.store.runs import OF_RUN, RunRow, RunStatus, status_of
 from trimtab.store.schema import run
 from trimtab.store.selection import Selection, Standing
 from trimtab.store.workflow_runs import OVER, WorkflowState
@@ -75,7 +75,7 @@ def page(connection: Connection, query: RunQuery, standing: Standing, limit: int
 
 def _traced(standing: Standing) -> dict[str, ColumnElement[Any]]:
     """Of a run that made calls."""
-    return {column.name: column for column in run.c} | {"status": status_of(standing)}
+    return {column.name: column for column in OF_RUN} | {"status": status_of(standing)}
 
 
 def _hosted(standing: Standing) -> dict[str, ColumnElement[Any]]:

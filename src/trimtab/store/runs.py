@@ -21,6 +21,7 @@ from sqlalchemy import (
 )
 
 from trimtab.core import Attribution, CallRecord, Entry, OutcomeRecord
+from trimtab.routing import lot_of
 from trimtab.store.journal import EndRecord
 from trimtab.store.meters import upsert
 from trimtab.store.schema import entry, run
@@ -28,6 +29,7 @@ from trimtab.store.selection import Selection, Standing, completed, conditions
 
 RunStatus = Literal["completed", "not completed", "unknown", "open"]
 _AMOUNTS = ("nanodollars", "upstream_nanodollars", "unpriced")
+_DRAWN = ("drawn_at", "drawn_policy", "drawn_model", "drawn_weight")
 
 
 class RunRow(msgspec.Struct, frozen=True):
@@ -53,6 +55,9 @@ class RunRow(msgspec.Struct, frozen=True):
     upstream_nanodollars: int
     unpriced: int
     seconds: float = 0.0
+
+
+OF_RUN = tuple(run.c[name] for name in RunRow.__struct_fields__ if name != "status")
 
 
 class Cursor(msgspec.Struct, frozen=True):
@@ -92,12 +97,24 @@ def _add_call(rows: dict[tuple[str, str], dict[str, Any]], record: CallRecord) -
     who, at = record.call.who, record.call.at
     row = rows.get((who.tenant, who.run))
     if row is None:
-        rows[who.tenant, who.run] = _new(who, at, at + record.seconds, 1)
+        row = rows[who.tenant, who.run] = _new(who, at, at + record.seconds, 1)
+    else:
+        row["calls"] += 1
+        row["last_at"] = max(row["last_at"], at + record.seconds)
+        row["started_at"] = min(row["started_at"], at)
+        row["seconds"] = row["last_at"] - row["started_at"]
+    _add_lot(row, record)
+
+
+def _add_lot(row: dict[str, Any], record: CallRecord) -> None:
+    """What was drawn is the run's by its first call that says so; where none does, its first call names the policy."""
+    decision, at = record.decision, record.call.at
+    if decision is None:
         return
-    row["calls"] += 1
-    row["last_at"] = max(row["last_at"], at + record.seconds)
-    row["started_at"] = min(row["started_at"], at)
-    row["seconds"] = row["last_at"] - row["started_at"]
+    model, weight = ("", "") if (lot := lot_of(decision.plan)) is None else (lot.model, lot.weight)
+    if row["drawn_at"] is not None and (not model, at) >= (not row["drawn_model"], row["drawn_at"]):
+        return
+    row.update(drawn_at=at, drawn_policy=decision.policy, drawn_model=model, drawn_weight=weight)
 
 
 def _add_cost(rows: dict[tuple[str, str], dict[str, Any]], line: Entry) -> None:
@@ -155,6 +172,10 @@ def _new(who: Attribution, started_at: float, last_at: float, calls: int) -> dic
         "nanodollars": 0,
         "upstream_nanodollars": 0,
         "unpriced": 0,
+        "drawn_at": None,
+        "drawn_policy": "",
+        "drawn_model": "",
+        "drawn_weight": "",
     }
 
 
@@ -173,9 +194,12 @@ def _upsert(
     last_at = case((longer & (new.last_at > run.c.last_at), new.last_at), else_=run.c.last_at)
     times = {"started_at": started_at, "last_at": last_at, "seconds": last_at - started_at}
     sums = {name: run.c[name] + new[name] for name in ("calls", *_AMOUNTS)}
-    connection.execute(
-        statement.on_conflict_do_update(index_elements=["tenant", "id"], set_=kept | times | sums), rows
-    )
+    says, said = new.drawn_model != "", run.c.drawn_model != ""
+    earlier = (says == said) & (new.drawn_at < run.c.drawn_at)
+    first = new.drawn_at.is_not(None) & (run.c.drawn_at.is_(None) | (says & ~said) | earlier)
+    drawn = {name: case((first, new[name]), else_=run.c[name]) for name in _DRAWN}
+    changed = kept | times | sums | drawn
+    connection.execute(statement.on_conflict_do_update(index_elements=["tenant", "id"], set_=changed), rows)
 
 
 def record_outcomes(connection: Connection, outcomes: Sequence[OutcomeRecord]) -> None:
@@ -251,7 +275,7 @@ def remove(connection: Connection, keys: Sequence[tuple[str, str]], before: floa
 
 
 def _rows(selection: Selection, standing: Standing) -> "Select[Any]":
-    return select(*run.c, status_of(standing).label("status")).where(
+    return select(*OF_RUN, status_of(standing).label("status")).where(
         *conditions(run, "started_at", "id", selection)
     )
 
