@@ -286,5 +286,10 @@ def _fullest() -> tuple[ColumnElement[Any], ...]:
 
 def upsert(connection: Connection, table: object) -> "postgresql.Insert | sqlite.Insert":
     """The dialect's INSERT that knows ON CONFLICT."""
-    make = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+    return upsert_of(connection.dialect.name, table)
+
+
+def upsert_of(dialect: str, table: object) -> "postgresql.Insert | sqlite.Insert":
+    """The INSERT of a dialect by its name, for statements that are made once."""
+    make = sqlite.insert if dialect == "sqlite" else postgresql.insert
     return make(table)  # type: ignore[arg-type]

@@ -1,6 +1,7 @@
 """Runs: made by their first call or cost, closed by an outcome, an end header or silence."""
 
 from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import Any, Literal
 
 import msgspec
@@ -19,11 +20,12 @@ from sqlalchemy import (
     tuple_,
     update,
 )
+from sqlalchemy.dialects import postgresql, sqlite
 
 from trimtab.core import Attribution, CallRecord, Entry, OutcomeRecord
 from trimtab.routing import lot_of
 from trimtab.store.journal import EndRecord
-from trimtab.store.meters import upsert
+from trimtab.store.meters import upsert, upsert_of
 from trimtab.store.schema import entry, run
 from trimtab.store.selection import Selection, Standing, completed, conditions
 
@@ -153,7 +155,7 @@ def sum_up(connection: Connection, keys: Sequence[tuple[str, str]]) -> None:
 
 def lay(connection: Connection, who: Attribution, started_at: float, last_at: float) -> None:
     """Make or stretch a run without a call of its own: one that was recorded elsewhere."""
-    _upsert(connection, [_new(who, started_at, last_at, 0)], stretches=true())
+    _upsert(connection, [_new(who, started_at, last_at, 0)], stretches=True)
 
 
 def _new(who: Attribution, started_at: float, last_at: float, calls: int) -> dict[str, Any]:
@@ -179,13 +181,17 @@ def _new(who: Attribution, started_at: float, last_at: float, calls: int) -> dic
     }
 
 
-def _upsert(
-    connection: Connection, rows: list[dict[str, Any]], stretches: ColumnElement[bool] | None = None
-) -> None:
+def _upsert(connection: Connection, rows: list[dict[str, Any]], *, stretches: bool = False) -> None:
     """Only calls stretch a run that is there, unless told else: what is charged or said late does not."""
-    statement = upsert(connection, run)
+    connection.execute(_merging(connection.dialect.name, stretches), rows)
+
+
+@cache
+def _merging(dialect: str, stretches: bool) -> "postgresql.Insert | sqlite.Insert":
+    """Made once: to put it together takes longer than to run it."""
+    statement = upsert_of(dialect, run)
     new = statement.excluded
-    longer = new.calls > 0 if stretches is None else stretches
+    longer = true() if stretches else new.calls > 0
     kept = {
         name: case((run.c[name] == "", new[name]), else_=run.c[name])
         for name in ("user", "workflow", "task", "agent")
@@ -199,7 +205,7 @@ def _upsert(
     first = new.drawn_at.is_not(None) & (run.c.drawn_at.is_(None) | (says & ~said) | earlier)
     drawn = {name: case((first, new[name]), else_=run.c[name]) for name in _DRAWN}
     changed = kept | times | sums | drawn
-    connection.execute(statement.on_conflict_do_update(index_elements=["tenant", "id"], set_=changed), rows)
+    return statement.on_conflict_do_update(index_elements=["tenant", "id"], set_=changed)
 
 
 def record_outcomes(connection: Connection, outcomes: Sequence[OutcomeRecord]) -> None:
