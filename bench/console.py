@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import http.client
+import math
 import re
 import sqlite3
 import statistics
@@ -173,7 +174,7 @@ def table(figures: dict[str, Figures]) -> Iterator[str]:
         for found in figures.values():
             taken, size, said = found[name]
             ordered = sorted(taken)
-            p95 = ordered[min(len(ordered) - 1, int(0.95 * len(ordered)))]
+            p95 = ordered[math.ceil(0.95 * len(ordered)) - 1]
             cells += [
                 _marked(1e3 * value, MOST_MS, ".0f") for value in (taken[0], statistics.median(taken), p95)
             ]

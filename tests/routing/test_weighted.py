@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trimtab.core import Lot, lot_of
 from trimtab.core.errors import ConfigError
-from trimtab.routing import Lot, build_policy, lot_of, sticky_unit
+from trimtab.routing import build_policy, sticky_unit
 from trimtab.routing.weighted import draw
 
 from .make import UNITS, attempts, call, offer
@@ -52,18 +53,22 @@ def test_the_runs_of_a_model_that_goes_away_are_shared_out_by_the_weights_of_the
     assert moved["o"] == pytest.approx(3 * moved["n"], rel=0.01)
 
 
-@pytest.mark.parametrize("down", [(), ("m",), ("n",)], ids=str)
-def test_a_plan_says_what_was_drawn_whatever_is_tried_first(down):
-    offers = tuple(msgspec.structs.replace(each, available=each.model not in down) for each in OFFERS)
-    plan = build_policy("weighted", {"weights": WEIGHTS}).choose(call(), offers, 0.1)
-    assert lot_of(plan) == Lot("m", "1")
+@given(
+    st.dictionaries(st.sampled_from("mnoxy"), st.floats(0, 10), min_size=1).filter(lambda w: any(w.values())),
+    st.sets(st.sampled_from("abcd")),
+    st.integers(1, 4),
+    UNITS,
+)
+def test_a_plan_says_what_was_drawn_whatever_is_tried_first(weights, down, most, unit):
+    offers = tuple(msgspec.structs.replace(each, available=each.endpoint not in down) for each in OFFERS)
+    plan = build_policy("weighted", {"weights": weights, "max_attempts": most}).choose(call(), offers, unit)
+    drawn = next((model for model in draw(weights, unit) if model in "mno"), None)
+    is_tried = any(attempt.model == drawn and "weight" in attempt.reason for attempt in plan.attempts)
+    assert lot_of(plan) == (Lot(drawn, f"{weights[drawn]:g}") if is_tried else None)
+    assert is_tried or drawn is None or len(plan.attempts) == most
 
 
-def test_a_plan_does_not_say_what_was_drawn_where_it_was_no_offer():
-    assert lot_of(build_policy("weighted", {"weights": {"gone": 1}}).choose(call(), OFFERS, 0.1)) is None
-    down = (msgspec.structs.replace(OFFERS[0], available=False), *OFFERS[1:])
-    policy = build_policy("weighted", {"weights": {"m": 1}, "max_attempts": 1})
-    assert lot_of(policy.choose(call(), down, 0.1)) is None
+def test_a_plan_of_another_policy_says_of_no_lot():
     assert lot_of(build_policy("cheapest", {}).choose(call(), OFFERS, 0.1)) is None
 
 

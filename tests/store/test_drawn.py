@@ -4,6 +4,7 @@ import itertools
 
 import msgspec
 import pytest
+from sqlalchemy import text
 
 from store.moving import downgrade
 from traces.made import START, call, keep, outcome, paid
@@ -85,9 +86,15 @@ def test_an_older_database_is_told_what_was_drawn_as_it_is_brought_up_to_date(da
     keep(database, routed("a9", 9.0, "lot", {"large": 4.0}))
     keep(database, routed("z1", 2.0, "lot", {"gone": 1.0}, run="blind"), outcome(1.0, run="blind"))
     keep(database, routed("z2", run="set", policy="pinned"), outcome(1.0, run="set"))
+    keep(database, routed("z3", run="odd", policy="lot"), outcome(1.0, run="odd"))
+    odd = b'{"plan": "weight ", "step": "weight 3"}'
+    database.transact(
+        lambda c: c.execute(text("UPDATE call SET decision = :odd WHERE id = 'z3'"), {"odd": odd})
+    )
     before = told(database, "lot", "other", "pinned")
     assert before == {
         "r1": ("lot", "small", "3"), "r2": ("lot", "small", "3"), "blind": ("lot", "", ""), "set": ("pinned", "", ""),
+        "odd": ("lot", "", ""),
     }  # fmt: skip
     downgrade(database, "0006")
     migrate(database)

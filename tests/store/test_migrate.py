@@ -1,6 +1,7 @@
 """The store knows its newest migration, and gets there even where it takes long."""
 
 import time
+from importlib import import_module
 from pathlib import Path
 
 from alembic import command
@@ -40,5 +41,18 @@ def test_a_slow_upgrade_is_not_cut_off(postgres, tmp_path, monkeypatch):
         assert (
             database.transact(lambda connection: connection.scalar(text("SHOW statement_timeout"))) == "30s"
         )
+    finally:
+        database.close()
+
+
+def test_a_server_that_cannot_notice_a_death_is_brought_up_to_date_all_the_same(
+    postgres, tmp_path, monkeypatch
+):
+    module = import_module("trimtab.store.migrate")
+    monkeypatch.setattr(module, "_NOTICE_DEATH", "no_such_setting = '5s'")
+    database = Database(url_of(postgres.database(), tmp_path))
+    try:
+        migrate(database)
+        require_head(database)
     finally:
         database.close()

@@ -7,11 +7,12 @@ from trimtab.core.ids import IdSource
 from trimtab.core.ledger import Certainty, Charge, Entry, EntryKind, Hold, Meter, Release, Unit
 from trimtab.core.moments import in_future, in_past, shown_time
 from trimtab.core.money import NANODOLLARS_PER_USD, Price, PriceBasis, Rates, nanodollars_of, usd_text
-from trimtab.core.offer import Offer, Plan, PlannedAttempt, Verifier, VerifierKind
+from trimtab.core.offer import LOT, Lot, Offer, Plan, PlannedAttempt, Verifier, VerifierKind, lot_of
 from trimtab.core.trace import AttemptRecord, CallRecord, CallStatus, OutcomeRecord
 from trimtab.core.usage import Usage
 
 __all__ = [
+    "LOT",
     "NANODOLLARS_PER_USD",
     "AttemptRecord",
     "Attribution",
@@ -29,6 +30,7 @@ __all__ = [
     "EntryKind",
     "Hold",
     "IdSource",
+    "Lot",
     "Meter",
     "Offer",
     "OutcomeRecord",
@@ -49,6 +51,7 @@ __all__ = [
     "VerifierKind",
     "in_future",
     "in_past",
+    "lot_of",
     "nanodollars_of",
     "shown_time",
     "usd_text",

@@ -7,6 +7,9 @@ import msgspec
 from trimtab.core.call import Capability
 from trimtab.core.money import Price
 
+LOT = "weight "
+"""Begins the reason of an attempt at the model that was drawn; its weight follows."""
+
 VerifierKind = Literal["json_schema", "tool_calls", "finish_reason", "logprob", "python", "controller"]
 
 
@@ -52,3 +55,21 @@ class Plan(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 
     attempts: tuple[PlannedAttempt, ...]
     hedge: bool = False
+
+
+class Lot(msgspec.Struct, frozen=True, gc=False):
+    """What was drawn for a call: the model, and its weight as the plan says it."""
+
+    model: str
+    weight: str
+
+
+def lot_of(plan: Plan) -> Lot | None:
+    """What a plan says was drawn for its call, whatever answered in the end. None where it does not say: nothing was
+    drawn, no model with a weight could serve the call, or the drawn one is not among the attempts."""
+    for attempt in plan.attempts:
+        # It stands behind those that were up, if it was not.
+        if attempt.reason.startswith(LOT):
+            weight = attempt.reason.removeprefix(LOT).partition(",")[0]
+            return None if weight == "0" else Lot(attempt.model, weight)
+    return None

@@ -43,7 +43,7 @@ class Placing:
         ask = self._ask(visit, alike, up)
         if ours and not (ask.among or ask.external):
             # A plan's last attempt is made at an endpoint that is down, too.
-            able = self._scheduler.able(ask, [one.endpoint for one in ours])
+            able = self._scheduler.pick_able(ask, [one.endpoint for one in ours])
             chosen = next(one for one in ours if one.endpoint == able)
             visit.placed.add((chosen.endpoint, chosen.model))
             return self._instead(planned, chosen, others), None

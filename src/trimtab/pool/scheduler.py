@@ -130,8 +130,9 @@ class Scheduler:
             return self._seat(demand, chosen, ask)
         return await self._wait(demand, ask, seconds)
 
-    def able(self, ask: Ask, endpoints: Sequence[str]) -> str:
-        """The first of endpoints, up or down, that keeps the floors of the call's step. Raises UpstreamError."""
+    def pick_able(self, ask: Ask, endpoints: Sequence[str]) -> str:
+        """The first of one or more endpoints, up or down, that keeps the floors of the call's step. Raises
+        UpstreamError."""
         quality, precision = ask.step.quality_floor, ask.step.precision_floor
         for name in endpoints:
             if keeps_floors(self.standings[name].terms, quality, precision):

@@ -10,7 +10,6 @@ from trimtab.routing.replay import replay, same
 from trimtab.routing.rule import Fault, Match, Rule, RuleBook
 from trimtab.routing.schema import Schemas
 from trimtab.routing.verifier import Verifiers
-from trimtab.routing.weighted import Lot, lot_of
 
 __all__ = [
     "POLICY_NAMES",
@@ -20,7 +19,6 @@ __all__ = [
     "DeclaredTool",
     "Fault",
     "Functions",
-    "Lot",
     "Match",
     "Policy",
     "Python",
@@ -32,7 +30,6 @@ __all__ = [
     "build_policy",
     "can_serve",
     "eligible",
-    "lot_of",
     "read_context",
     "replay",
     "same",

@@ -5,19 +5,11 @@ from typing import Annotated
 
 import msgspec
 
-from trimtab.core import Call, Offer, Plan
+from trimtab.core import LOT, Call, Offer, Plan
 from trimtab.routing.eligible import eligible
 from trimtab.routing.policy import AttemptLimit, cost_key, plan_in_order
 
 _BELOW_ONE = 1 - 2**-53
-_LEAD = "weight "
-
-
-class Lot(msgspec.Struct, frozen=True):
-    """What `weighted` drew for a call: the model, and its weight as the plan says it."""
-
-    model: str
-    weight: str
 
 
 class Weighted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -39,19 +31,8 @@ class Weighted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         ranked = sorted(
             eligible(call, offers), key=lambda offer: (drawn.get(offer.model, last), cost_key(offer))
         )
-        lead = f"{_LEAD}{self.weights.get(ranked[0].model, 0):g}"
+        lead = f"{LOT}{self.weights.get(ranked[0].model, 0):g}"
         return plan_in_order(ranked, lead, self.max_attempts, self.hedge)
-
-
-def lot_of(plan: Plan) -> Lot | None:
-    """What a plan says was drawn for its call, whatever answered in the end. None where it does not say: it is of
-    another policy, no model with a weight could serve the call, or the one that was drawn is not among the attempts."""
-    for attempt in plan.attempts:
-        # It stands behind those that were up, if it was not.
-        if attempt.reason.startswith(_LEAD):
-            weight = attempt.reason.removeprefix(_LEAD).partition(",")[0]
-            return None if weight == "0" else Lot(attempt.model, weight)
-    return None
 
 
 def draw(weights: dict[str, float], unit: float) -> list[str]:

@@ -4,7 +4,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from sqlalchemy import Connection, inspect, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DataError, ProgrammingError
 
 from trimtab.core.errors import ConfigError
 from trimtab.store.database import Database
@@ -56,7 +56,8 @@ def _upgrade(connection: Connection) -> None:
             connection.execute(text(f"SET LOCAL {setting}"))
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
         connection.execute(text(f"SET LOCAL {_BRIEFLY}"))
-        with suppress(DBAPIError), connection.begin_nested():
+        # An older server does not know it, some systems cannot do it.
+        with suppress(ProgrammingError, DataError), connection.begin_nested():
             connection.execute(text(f"SET LOCAL {_NOTICE_DEATH}"))
     if _version(connection) == HEAD:
         return

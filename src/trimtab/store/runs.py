@@ -23,15 +23,15 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 from trimtab.core import Attribution, CallRecord, Entry, OutcomeRecord
-from trimtab.routing import lot_of
+from trimtab.store import drawn
 from trimtab.store.journal import EndRecord
 from trimtab.store.meters import upsert, upsert_of
 from trimtab.store.schema import entry, run
 from trimtab.store.selection import Selection, Standing, completed, conditions
 
+_Insert = postgresql.Insert | sqlite.Insert
 RunStatus = Literal["completed", "not completed", "unknown", "open"]
 _AMOUNTS = ("nanodollars", "upstream_nanodollars", "unpriced")
-_DRAWN = ("drawn_at", "drawn_policy", "drawn_model", "drawn_weight")
 
 
 class RunRow(msgspec.Struct, frozen=True):
@@ -90,7 +90,8 @@ def touch(
     for who, at in said:
         rows.setdefault((who.tenant, who.run), _new(who, at, at, 0))
     if rows:
-        _upsert(connection, [rows[key] for key in sorted(rows)])
+        statement = _touching(connection.dialect.name)
+        connection.execute(statement, [rows[key] for key in sorted(rows)])
     # Those made by a cost may have had others, if they were there before and were deleted.
     sum_up(connection, sorted(set(charged) - known))
 
@@ -105,18 +106,7 @@ def _add_call(rows: dict[tuple[str, str], dict[str, Any]], record: CallRecord) -
         row["last_at"] = max(row["last_at"], at + record.seconds)
         row["started_at"] = min(row["started_at"], at)
         row["seconds"] = row["last_at"] - row["started_at"]
-    _add_lot(row, record)
-
-
-def _add_lot(row: dict[str, Any], record: CallRecord) -> None:
-    """What was drawn is the run's by its first call that says so; where none does, its first call names the policy."""
-    decision, at = record.decision, record.call.at
-    if decision is None:
-        return
-    model, weight = ("", "") if (lot := lot_of(decision.plan)) is None else (lot.model, lot.weight)
-    if row["drawn_at"] is not None and (not model, at) >= (not row["drawn_model"], row["drawn_at"]):
-        return
-    row.update(drawn_at=at, drawn_policy=decision.policy, drawn_model=model, drawn_weight=weight)
+    drawn.note(row, record)
 
 
 def _add_cost(rows: dict[tuple[str, str], dict[str, Any]], line: Entry) -> None:
@@ -155,7 +145,7 @@ def sum_up(connection: Connection, keys: Sequence[tuple[str, str]]) -> None:
 
 def lay(connection: Connection, who: Attribution, started_at: float, last_at: float) -> None:
     """Make or stretch a run without a call of its own: one that was recorded elsewhere."""
-    _upsert(connection, [_new(who, started_at, last_at, 0)], stretches=True)
+    connection.execute(_stretching(connection.dialect.name), [_new(who, started_at, last_at, 0)])
 
 
 def _new(who: Attribution, started_at: float, last_at: float, calls: int) -> dict[str, Any]:
@@ -174,24 +164,25 @@ def _new(who: Attribution, started_at: float, last_at: float, calls: int) -> dic
         "nanodollars": 0,
         "upstream_nanodollars": 0,
         "unpriced": 0,
-        "drawn_at": None,
-        "drawn_policy": "",
-        "drawn_model": "",
-        "drawn_weight": "",
+        **drawn.NOTHING,
     }
 
 
-def _upsert(connection: Connection, rows: list[dict[str, Any]], *, stretches: bool = False) -> None:
-    """Only calls stretch a run that is there, unless told else: what is charged or said late does not."""
-    connection.execute(_merging(connection.dialect.name, stretches), rows)
+@cache
+def _touching(dialect: str) -> _Insert:
+    """Only calls stretch a run that is there: what is charged or said late does not."""
+    statement = upsert_of(dialect, run)
+    return _merging(statement, statement.excluded.calls > 0)
 
 
 @cache
-def _merging(dialect: str, stretches: bool) -> "postgresql.Insert | sqlite.Insert":
-    """Made once: to put it together takes longer than to run it."""
-    statement = upsert_of(dialect, run)
+def _stretching(dialect: str) -> _Insert:
+    return _merging(upsert_of(dialect, run), true())
+
+
+def _merging(statement: _Insert, longer: ColumnElement[bool]) -> _Insert:
+    """Made once a dialect: to put it together takes longer than to run it."""
     new = statement.excluded
-    longer = true() if stretches else new.calls > 0
     kept = {
         name: case((run.c[name] == "", new[name]), else_=run.c[name])
         for name in ("user", "workflow", "task", "agent")
@@ -200,11 +191,7 @@ def _merging(dialect: str, stretches: bool) -> "postgresql.Insert | sqlite.Inser
     last_at = case((longer & (new.last_at > run.c.last_at), new.last_at), else_=run.c.last_at)
     times = {"started_at": started_at, "last_at": last_at, "seconds": last_at - started_at}
     sums = {name: run.c[name] + new[name] for name in ("calls", *_AMOUNTS)}
-    says, said = new.drawn_model != "", run.c.drawn_model != ""
-    earlier = (says == said) & (new.drawn_at < run.c.drawn_at)
-    first = new.drawn_at.is_not(None) & (run.c.drawn_at.is_(None) | (says & ~said) | earlier)
-    drawn = {name: case((first, new[name]), else_=run.c[name]) for name in _DRAWN}
-    changed = kept | times | sums | drawn
+    changed = kept | times | sums | drawn.merged(new)
     return statement.on_conflict_do_update(index_elements=["tenant", "id"], set_=changed)
 
 

@@ -1,4 +1,4 @@
-"""Say what was drawn: the model that a lot drew for a run, and its weight, beside the run's sums."""
+"""Say what was drawn: the policy that routed a run and, where it drew by lot, the model and its weight."""
 
 import json
 from typing import Any
@@ -11,32 +11,39 @@ down_revision = "0006"
 branch_labels = None
 depends_on = None
 _MOST = 5_000
-_COLUMNS = "id, at, tenant, run, policy, decision"
-_UPDATE = sa.text(
-    """UPDATE run SET drawn_at = :at, drawn_policy = :policy, drawn_model = :model, drawn_weight = :weight
-    WHERE tenant = :tenant AND id = :run AND (
-        drawn_at IS NULL OR (:model <> '' AND drawn_model = '')
-        OR (:at < drawn_at AND (:model <> '') = (drawn_model <> ''))
-    )"""
-)
+_NEXT = "SELECT id, at, tenant, run, policy, decision FROM call WHERE id > :last ORDER BY id LIMIT :most"
+_KEEP = """
+    INSERT INTO lot VALUES (:tenant, :run, :at, :policy, :model, :weight) ON CONFLICT (tenant, run) DO UPDATE SET
+    at = excluded.at, policy = excluded.policy, model = excluded.model, weight = excluded.weight
+    WHERE (excluded.model <> '' AND lot.model = '')
+    OR (excluded.at < lot.at AND (excluded.model <> '') = (lot.model <> ''))
+"""
+_TELL = """
+    UPDATE run SET routed_at = lot.at, routed_by = lot.policy, drawn_model = lot.model, drawn_weight = lot.weight
+    FROM lot WHERE run.tenant = lot.tenant AND run.id = lot.run
+"""
 
 
 def upgrade() -> None:
-    """Apply."""
-    op.add_column("run", sa.Column("drawn_at", sa.Float()))
-    for name in ("drawn_policy", "drawn_model", "drawn_weight"):
-        op.add_column("run", sa.Column(name, sa.Text(), nullable=False, server_default=""))
+    """Apply. All calls are read first: others write to `run` until it is changed."""
+    names = [sa.Column(name, sa.Text()) for name in ("policy", "model", "weight")]
+    keys = [sa.Column(name, sa.Text(), primary_key=True) for name in ("tenant", "run")]
+    op.create_table("lot", *keys, sa.Column("at", sa.Float()), *names, prefixes=["TEMPORARY"])
     last: str | None = ""
     while last is not None:
-        last = _fill(last)
+        last = _gather(last)
+    op.add_column("run", sa.Column("routed_at", sa.Float()))
+    for name in ("routed_by", "drawn_model", "drawn_weight"):
+        op.add_column("run", sa.Column(name, sa.Text(), nullable=False, server_default=""))
+    op.execute(_TELL)
+    op.drop_table("lot")
 
 
-def _fill(last: str) -> str | None:
+def _gather(last: str) -> str | None:
     """By the next calls behind `last`: the last of them, None behind the end. Not all ids sort by time."""
     connection = op.get_bind()
-    found = sa.text(f"SELECT {_COLUMNS} FROM call WHERE id > :last ORDER BY id LIMIT {_MOST}")
-    rows = connection.execute(found, {"last": last}).all()
-    drawn: dict[tuple[str, str], dict[str, Any]] = {}
+    rows = connection.execute(sa.text(_NEXT), {"last": last, "most": _MOST}).all()
+    lots: dict[tuple[str, str], dict[str, Any]] = {}
     for row in rows:
         if not row.decision:
             continue
@@ -47,29 +54,29 @@ def _fill(last: str) -> str | None:
             "policy": row.policy,
             **_lot(row.decision),
         }
-        known = drawn.get((row.tenant, row.run))
+        known = lots.get((row.tenant, row.run))
         if known is None or (not mine["model"], row.at) < (not known["model"], known["at"]):
-            drawn[row.tenant, row.run] = mine
-    if drawn:
-        connection.execute(_UPDATE, list(drawn.values()))
+            lots[row.tenant, row.run] = mine
+    if lots:
+        connection.execute(sa.text(_KEEP), list(lots.values()))
     return rows[-1].id if rows else None
 
 
 def _lot(decision: bytes) -> dict[str, str]:
     """The drawn model and its weight, both "" where the plan does not say."""
-    attempts = json.loads(decision)["plan"]["attempts"] if b'"weight ' in decision else ()
-    for attempt in attempts:
-        reason = attempt.get("reason", "")
-        if reason.startswith("weight "):
-            weight = reason.removeprefix("weight ").partition(",")[0]
-            return {
-                "model": "" if weight == "0" else attempt["model"],
-                "weight": "" if weight == "0" else weight,
-            }
-    return {"model": "", "weight": ""}
+    nothing = {"model": "", "weight": ""}
+    if b'"weight ' not in decision:
+        return nothing
+    try:
+        attempts = json.loads(decision)["plan"]["attempts"]
+        found = next((each for each in attempts if each.get("reason", "").startswith("weight ")), None)
+        weight = found["reason"].removeprefix("weight ").partition(",")[0] if found else "0"
+        return nothing if weight == "0" or found is None else {"model": found["model"], "weight": weight}
+    except (ValueError, LookupError, AttributeError, TypeError):
+        return nothing  # it is none of ours, and is no reason to stop here
 
 
 def downgrade() -> None:
     """Take back."""
-    for name in ("drawn_weight", "drawn_model", "drawn_policy", "drawn_at"):
+    for name in ("drawn_weight", "drawn_model", "routed_by", "routed_at"):
         op.drop_column("run", name)
