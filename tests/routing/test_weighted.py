@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trimtab.core import Lot, lot_of
+from trimtab.core import Lot, Plan, PlannedAttempt, lot_of
 from trimtab.core.errors import ConfigError
 from trimtab.routing import build_policy, sticky_unit
 from trimtab.routing.weighted import draw
@@ -70,6 +70,8 @@ def test_a_plan_says_what_was_drawn_whatever_is_tried_first(weights, down, most,
 
 def test_a_plan_of_another_policy_says_of_no_lot():
     assert lot_of(build_policy("cheapest", {}).choose(call(), OFFERS, 0.1)) is None
+    for reason in ("weight class: heavy", "weight ", "weight nan", "weight 1 of 3", "by weight 1"):
+        assert lot_of(Plan((PlannedAttempt("a", "m", (), reason),))) is None
 
 
 @given(st.dictionaries(st.text(max_size=3), st.floats(0, 1e6), min_size=1), UNITS)

@@ -86,19 +86,42 @@ def test_an_older_database_is_told_what_was_drawn_as_it_is_brought_up_to_date(da
     keep(database, routed("a9", 9.0, "lot", {"large": 4.0}))
     keep(database, routed("z1", 2.0, "lot", {"gone": 1.0}, run="blind"), outcome(1.0, run="blind"))
     keep(database, routed("z2", run="set", policy="pinned"), outcome(1.0, run="set"))
-    keep(database, routed("z3", run="odd", policy="lot"), outcome(1.0, run="odd"))
-    odd = b'{"plan": "weight ", "step": "weight 3"}'
-    database.transact(
-        lambda c: c.execute(text("UPDATE call SET decision = :odd WHERE id = 'z3'"), {"odd": odd})
-    )
     before = told(database, "lot", "other", "pinned")
     assert before == {
         "r1": ("lot", "small", "3"), "r2": ("lot", "small", "3"), "blind": ("lot", "", ""), "set": ("pinned", "", ""),
-        "odd": ("lot", "", ""),
     }  # fmt: skip
     downgrade(database, "0006")
     migrate(database)
     assert told(database, "lot", "other", "pinned") == before
+
+
+ODD = (
+    b'{"plan": "weight "',
+    b'["weight "]',
+    b'{"plan": {"attempts": [{"reason": null, "model": "weight "}]}}',
+    b'{"plan": {"attempts": [{"reason": "weight 1"}]}}',
+    b'{"plan": {"attempts": [{"reason": "weight class: heavy", "model": "m"}]}}',
+    b'{"plan": {"attempts": [{"reason": "weight 1e", "model": "m"}]}}',
+    b'{"plan": {"attempts": [{"reason": "weight 1", "model": 3}]}}',
+    rb'{"plan": {"attempts": [{"reason": "weight 1", "model": "\ud800"}]}}',
+    b'"weight \xff"',
+    b"[" * 100_000 + b'"weight ',
+)
+
+
+def test_decisions_that_nobody_can_read_do_not_stop_an_upgrade(database):
+    for number, _ in enumerate(ODD):
+        keep(database, routed(f"c{number}", run=f"r{number}"), outcome(1.0, run=f"r{number}"))
+    nul = rb'{"plan": {"attempts": [{"reason": "weight 2, unavailable", "model": "sm\u0000all"}]}}'
+    keep(database, routed("nul", run="nul"), outcome(1.0, run="nul"))
+    downgrade(database, "0006")
+    said = [{"id": f"c{number}", "decision": odd} for number, odd in enumerate(ODD)]
+    said.append({"id": "nul", "decision": nul})
+    change = text("UPDATE call SET decision = :decision WHERE id = :id")
+    database.transact(lambda c: c.execute(change, said))
+    migrate(database)
+    rest = {f"r{number}": ("lot", "", "") for number in range(len(ODD))}
+    assert told(database) == {"nul": ("lot", "small", "2")} | rest
 
 
 def _named(facts, id):

@@ -1,5 +1,6 @@
 """Offers and plans: the values routing policies read and return."""
 
+import re
 from typing import Literal
 
 import msgspec
@@ -10,6 +11,7 @@ from trimtab.core.money import Price
 LOT = "weight "
 """Begins the reason of an attempt at the model that was drawn; its weight follows."""
 
+_WEIGHT = re.compile(r"([0-9][0-9.e+-]*)(, .*)?$")
 VerifierKind = Literal["json_schema", "tool_calls", "finish_reason", "logprob", "python", "controller"]
 
 
@@ -68,8 +70,7 @@ def lot_of(plan: Plan) -> Lot | None:
     """What a plan says was drawn for its call, whatever answered in the end. None where it does not say: nothing was
     drawn, no model with a weight could serve the call, or the drawn one is not among the attempts."""
     for attempt in plan.attempts:
-        # It stands behind those that were up, if it was not.
-        if attempt.reason.startswith(LOT):
-            weight = attempt.reason.removeprefix(LOT).partition(",")[0]
-            return None if weight == "0" else Lot(attempt.model, weight)
+        # It stands behind those that were up, if it was not. Policies of users give what reasons they like.
+        if attempt.reason.startswith(LOT) and (told := _WEIGHT.match(attempt.reason, len(LOT))):
+            return None if float(told[1]) == 0 else Lot(attempt.model, told[1])
     return None

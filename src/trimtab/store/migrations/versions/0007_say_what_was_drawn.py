@@ -1,6 +1,8 @@
 """Say what was drawn: the policy that routed a run and, where it drew by lot, the model and its weight."""
 
 import json
+import re
+from contextlib import suppress
 from typing import Any
 
 import sqlalchemy as sa
@@ -11,6 +13,7 @@ down_revision = "0006"
 branch_labels = None
 depends_on = None
 _MOST = 5_000
+_DRAWN = re.compile(r"weight ([0-9][0-9.e+-]*)(, .*)?")
 _NEXT = "SELECT id, at, tenant, run, policy, decision FROM call WHERE id > :last ORDER BY id LIMIT :most"
 _KEEP = """
     INSERT INTO lot VALUES (:tenant, :run, :at, :policy, :model, :weight) ON CONFLICT (tenant, run) DO UPDATE SET
@@ -64,16 +67,16 @@ def _gather(last: str) -> str | None:
 
 def _lot(decision: bytes) -> dict[str, str]:
     """The drawn model and its weight, both "" where the plan does not say."""
-    nothing = {"model": "", "weight": ""}
-    if b'"weight ' not in decision:
-        return nothing
-    try:
-        attempts = json.loads(decision)["plan"]["attempts"]
-        found = next((each for each in attempts if each.get("reason", "").startswith("weight ")), None)
-        weight = found["reason"].removeprefix("weight ").partition(",")[0] if found else "0"
-        return nothing if weight == "0" or found is None else {"model": found["model"], "weight": weight}
-    except (ValueError, LookupError, AttributeError, TypeError):
-        return nothing  # it is none of ours, and is no reason to stop here
+    if b'"weight ' in decision:
+        # One that is none of ours is no reason to stop here.
+        with suppress(ValueError, LookupError, AttributeError, TypeError, RecursionError):
+            for attempt in json.loads(decision)["plan"]["attempts"]:
+                told = _DRAWN.fullmatch(attempt.get("reason", ""))
+                if told is not None:
+                    model = "" if float(told[1]) == 0 else attempt["model"].replace("\0", "")
+                    model.encode()
+                    return {"model": model, "weight": told[1] if model else ""}
+    return {"model": "", "weight": ""}
 
 
 def downgrade() -> None:
