@@ -14,6 +14,7 @@ _PYTHON = os.environ.get("TRIMTAB_VLLM", "")
 # One call at a time, so that the order of the others shows.
 _FLAGS = (
     "--max-num-seqs 1 --scheduling-policy priority --enable-prompt-tokens-details "
+    "--distributed-executor-backend uni "
     "--enable-lora --max-loras 1 --max-cpu-loras 2 --max-lora-rank 8"
 )
 
