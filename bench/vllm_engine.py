@@ -79,7 +79,7 @@ def _environ(folder: Path) -> dict[str, str]:
         "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "1",
         "VLLM_CPU_KVCACHE_SPACE": "1",
         "VLLM_CPU_OMP_THREADS_BIND": "nobind",
-        # What lets `--distributed-executor-backend uni` stand on CPU: the server has a process for its engine all the same.
+        # So that `--distributed-executor-backend uni` stands on CPU; the engine has its own process all the same.
         "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
         "VLLM_HOST_IP": "127.0.0.1",
         "VLLM_NO_USAGE_STATS": "1",
