@@ -2,7 +2,7 @@ from collections import Counter
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from trimtab.core import Lot, Plan, PlannedAttempt, lot_of
@@ -70,8 +70,22 @@ def test_a_plan_says_what_was_drawn_whatever_is_tried_first(weights, down, most,
 
 def test_a_plan_of_another_policy_says_of_no_lot():
     assert lot_of(build_policy("cheapest", {}).choose(call(), OFFERS, 0.1)) is None
-    for reason in ("weight class: heavy", "weight ", "weight nan", "weight 1 of 3", "by weight 1"):
-        assert lot_of(Plan((PlannedAttempt("a", "m", (), reason),))) is None
+
+
+@given(st.text(max_size=9).map("weight ".__add__) | st.from_regex(r"weight [0-9.e+-]{1,6}", fullmatch=True))
+@example("weight 3-4")
+@example("weight 1e")
+@example("weight 1.2.3")
+@example("weight 1 of 3")
+@example("weight nan")
+def test_whatever_reason_a_users_policy_gives_is_a_lot_or_none(reason):
+    told = lot_of(Plan((PlannedAttempt("a", "m", (), reason),)))
+    weight = reason.removeprefix("weight ").partition(", ")[0]
+    if told is None:
+        assert weight not in ("1", "0.5", "1e-07")
+    else:
+        assert told == Lot("m", weight.rstrip("\n"))
+        assert float(told.weight) > 0
 
 
 @given(st.dictionaries(st.text(max_size=3), st.floats(0, 1e6), min_size=1), UNITS)

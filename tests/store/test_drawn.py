@@ -102,6 +102,7 @@ ODD = (
     b'{"plan": {"attempts": [{"reason": "weight 1"}]}}',
     b'{"plan": {"attempts": [{"reason": "weight class: heavy", "model": "m"}]}}',
     b'{"plan": {"attempts": [{"reason": "weight 1e", "model": "m"}]}}',
+    b'{"plan": {"attempts": [{"reason": "weight 3-4", "model": "m"}]}}',
     b'{"plan": {"attempts": [{"reason": "weight 1", "model": 3}]}}',
     rb'{"plan": {"attempts": [{"reason": "weight 1", "model": "\ud800"}]}}',
     b'"weight \xff"',

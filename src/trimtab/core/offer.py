@@ -11,7 +11,7 @@ from trimtab.core.money import Price
 LOT = "weight "
 """Begins the reason of an attempt at the model that was drawn; its weight follows."""
 
-_WEIGHT = re.compile(r"([0-9][0-9.e+-]*)(, .*)?$")
+_DRAWN = re.compile(LOT + r"(\d+(?:\.\d+)?(?:e[+-]\d+)?)(?:, |$)", re.ASCII)
 VerifierKind = Literal["json_schema", "tool_calls", "finish_reason", "logprob", "python", "controller"]
 
 
@@ -71,6 +71,6 @@ def lot_of(plan: Plan) -> Lot | None:
     drawn, no model with a weight could serve the call, or the drawn one is not among the attempts."""
     for attempt in plan.attempts:
         # It stands behind those that were up, if it was not. Policies of users give what reasons they like.
-        if attempt.reason.startswith(LOT) and (told := _WEIGHT.match(attempt.reason, len(LOT))):
+        if told := _DRAWN.match(attempt.reason):
             return None if float(told[1]) == 0 else Lot(attempt.model, told[1])
     return None

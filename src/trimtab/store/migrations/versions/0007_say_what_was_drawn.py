@@ -13,7 +13,7 @@ down_revision = "0006"
 branch_labels = None
 depends_on = None
 _MOST = 5_000
-_DRAWN = re.compile(r"weight ([0-9][0-9.e+-]*)(, .*)?")
+_DRAWN = re.compile(r"weight (\d+(?:\.\d+)?(?:e[+-]\d+)?)(?:, |$)", re.ASCII)
 _NEXT = "SELECT id, at, tenant, run, policy, decision FROM call WHERE id > :last ORDER BY id LIMIT :most"
 _KEEP = """
     INSERT INTO lot VALUES (:tenant, :run, :at, :policy, :model, :weight) ON CONFLICT (tenant, run) DO UPDATE SET
@@ -71,7 +71,7 @@ def _lot(decision: bytes) -> dict[str, str]:
         # One that is none of ours is no reason to stop here.
         with suppress(ValueError, LookupError, AttributeError, TypeError, RecursionError):
             for attempt in json.loads(decision)["plan"]["attempts"]:
-                told = _DRAWN.fullmatch(attempt.get("reason", ""))
+                told = _DRAWN.match(attempt.get("reason", ""))
                 if told is not None:
                     model = "" if float(told[1]) == 0 else attempt["model"].replace("\0", "")
                     model.encode()
